@@ -1,0 +1,2 @@
+// What other packages import.
+export {};
