@@ -1,0 +1,55 @@
+// Why a connection ended, in the overlay's own codes. Translates QUIC errors (RFC 9000 §20) and TLS
+// alerts (RFC 8446 §6, offset 0x100 by RFC 9001 §4.8); decides nothing.
+
+import { failureFromNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
+import type { QuicConnection, QuicError } from './port.js';
+
+export interface ConnectionEnd {
+  readonly code: FailureCode;
+  /** For people: the peer's words where it gave some, else the code's meaning. Printable ASCII, at most 256 characters. */
+  readonly reason: string;
+  /** Who ended it: this side, the peer, or nobody (a timeout). */
+  readonly by: 'local' | 'peer' | 'timeout';
+}
+
+const MAX_REASON = 256;
+const TLS_ALERT_BASE = 0x100;
+
+/** BoringSSL's alerts for a refused certificate. */
+const ALERT_CODES: Readonly<Record<number, FailureCode>> = {
+  42: 'certificate_invalid', // bad_certificate
+  43: 'certificate_purpose_invalid', // unsupported_certificate
+  45: 'certificate_expired',
+  46: 'certificate_invalid', // certificate_unknown
+  48: 'certificate_unknown_ca',
+  116: 'certificate_required',
+  120: 'alpn_mismatch', // no_application_protocol
+};
+
+export const readConnectionEnd = (quic: QuicConnection, wasEstablished: boolean): ConnectionEnd => {
+  const peer = quic.peerError();
+  if (peer) return { ...translate(peer, 'peer'), by: 'peer' };
+  const local = quic.localError();
+  if (local) return { ...translate(local, 'local'), by: 'local' };
+  const code = wasEstablished ? 'idle_timeout' : 'handshake_timeout';
+  return quic.isTimedOut()
+    ? { code, reason: failureMeaning(code), by: 'timeout' }
+    : { code: 'connection_lost', reason: failureMeaning('connection_lost'), by: 'timeout' };
+};
+
+const translate = (error: QuicError, by: 'local' | 'peer'): { code: FailureCode; reason: string } => {
+  const code = error.isApplication ? failureFromNumber(error.code) : transportCode(error.code, by);
+  return { code, reason: printable(error.reason) || failureMeaning(code) };
+};
+
+const transportCode = (code: number, by: 'local' | 'peer'): FailureCode => {
+  if (code === 0) return 'no_error';
+  if (code < TLS_ALERT_BASE || code > TLS_ALERT_BASE + 0xff) return 'protocol_error';
+  const alert = code - TLS_ALERT_BASE;
+  // bad_certificate of our own making, with a chain that verified, is the host name check (measured: wrong SNI → 298).
+  if (alert === 42 && by === 'local') return 'certificate_name_mismatch';
+  return ALERT_CODES[alert] ?? 'tls_failed';
+};
+
+/** Text off the wire may hold anything, escape sequences included. */
+export const printable = (text: string): string => text.slice(0, MAX_REASON).replace(/[^\x20-\x7e]/g, '?');

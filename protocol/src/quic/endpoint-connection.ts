@@ -1,0 +1,209 @@
+// One QUIC connection at an endpoint: its streams, datagrams and life cycle, turned into handler
+// calls. The endpoint feeds it packets and flushes it; it does no I/O of its own.
+
+import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
+import type { SocketAddress } from '../udp/datagram-socket.js';
+import { readConnectionEnd, type ConnectionEnd } from './connection-end.js';
+import type { DatagramOutcome, PathInfo, QuicConnection } from './port.js';
+import { QuicStream, type StreamOwner } from './quic-stream.js';
+import type { TimerEntry } from './timer-wheel.js';
+
+export interface ConnectionHandler {
+  /** The handshake is complete and the peer's certificate verified against the pinned CA. */
+  onEstablished(connection: EndpointConnection): void;
+  /** `payload` is the endpoint's own buffer: valid during the call, free to be overwritten. */
+  onDatagram?(connection: EndpointConnection, payload: Buffer, length: number): void;
+  /** The peer opened a stream; set its handler before returning. */
+  onStream?(connection: EndpointConnection, stream: QuicStream): void;
+  /** All that this batch of packets brought has been delivered. */
+  onDelivered?(connection: EndpointConnection): void;
+  /** The peer's address changed (NAT rebinding or migration) and the new path is validated. */
+  onMigrated?(connection: EndpointConnection): void;
+  /** Called once, whether or not the connection was ever established. */
+  onEnd(connection: EndpointConnection, end: ConnectionEnd): void;
+}
+
+/** What a connection needs of its endpoint. */
+export interface ConnectionOwner {
+  readonly scratch: Buffer;
+  markDirty(connection: EndpointConnection): void;
+  provisionConnectionIds(connection: EndpointConnection): void;
+  releaseConnectionId(connection: EndpointConnection, id: Uint8Array): void;
+}
+
+export class EndpointConnection implements TimerEntry, StreamOwner {
+  readonly quic: QuicConnection;
+  readonly isServer: boolean;
+  readonly #owner: ConnectionOwner;
+  readonly #handler: ConnectionHandler;
+  readonly #streams = new Map<number, QuicStream>();
+  readonly #blocked = new Set<QuicStream>();
+  #nextStream: number;
+  #established = false;
+  #ended = false;
+
+  // The endpoint's bookkeeping, kept here so that the datagram path needs no lookups.
+  due = Infinity;
+  filedAt = -1;
+  isDirty = false;
+  isTouched = false;
+  /** The path packets are expected on; another one is looked up in QUIC's own table. */
+  path: PathInfo;
+  sawOtherPath = false;
+  readonly ids = new Set<string>();
+
+  constructor(quic: QuicConnection, isServer: boolean, path: PathInfo, owner: ConnectionOwner, handler: ConnectionHandler) {
+    this.quic = quic;
+    this.isServer = isServer;
+    this.path = path;
+    this.#owner = owner;
+    this.#handler = handler;
+    // RFC 9000 §2.1: bidirectional streams are 0, 4, 8 … for clients and 1, 5, 9 … for servers.
+    this.#nextStream = isServer ? 1 : 0;
+  }
+
+  get isEstablished(): boolean {
+    return this.#established && !this.#ended;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** The peer's address as this side sees it. */
+  get peerAddress(): SocketAddress {
+    return this.quic.activePath()?.peer ?? this.path.from;
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /** Opens a stream, or returns undefined while the peer allows no more. */
+  openStream(): QuicStream | undefined {
+    if (!this.isEstablished || this.quic.streamsLeft() <= 0) return undefined;
+    const stream = new QuicStream(this.#nextStream, this);
+    this.#nextStream += 4;
+    this.#streams.set(stream.id, stream);
+    // The stream exists for QUIC once something is written; an empty write claims the id.
+    this.quic.writeStream(stream.id, new Uint8Array(0), false);
+    return stream;
+  }
+
+  sendDatagram(payload: Uint8Array): DatagramOutcome {
+    const outcome = this.quic.sendDatagram(payload);
+    this.markDirty();
+    return outcome;
+  }
+
+  /** Keeps the connection from idling out. */
+  ping(): void {
+    this.quic.ping();
+    this.markDirty();
+  }
+
+  /** Closes with an application code; `onEnd` follows at the endpoint's next turn. */
+  close(code: FailureCode, reason: string = failureMeaning(code)): void {
+    this.quic.close(true, failureNumber(code), reason);
+    this.#owner.markDirty(this);
+  }
+
+  markDirty(): void {
+    if (!this.#ended) this.#owner.markDirty(this);
+  }
+
+  setBlocked(stream: QuicStream, blocked: boolean): void {
+    if (blocked) this.#blocked.add(stream);
+    else this.#blocked.delete(stream);
+  }
+
+  forget(stream: QuicStream): void {
+    this.#streams.delete(stream.id);
+  }
+
+  /** For the endpoint: hands everything that packets or timers brought to the handlers. */
+  deliver(): void {
+    if (this.#ended) return;
+    const { quic } = this;
+    if (!this.#established && quic.isEstablished()) this.#establish();
+    if (this.#established) {
+      this.#deliverDatagrams();
+      if (quic.isReadable()) this.#deliverReadable();
+      if (this.#blocked.size > 0) this.#deliverWritable();
+      this.#deliverPathChanges();
+    }
+    this.#handler.onDelivered?.(this);
+    if (quic.isDraining() || quic.isClosed() || quic.localError()) this.#end(readConnectionEnd(quic, this.#established));
+  }
+
+  /** For the endpoint: ends at once, without waiting for the network. */
+  abandon(code: FailureCode): void {
+    this.close(code);
+    this.#end({ code, reason: failureMeaning(code), by: 'local' });
+  }
+
+  #establish(): void {
+    // A resumed session shows no certificate and so would outlive its expiry and revocation.
+    if (this.quic.isResumed()) {
+      this.close('resumption_refused');
+      return;
+    }
+    this.#established = true;
+    this.#owner.provisionConnectionIds(this);
+    this.#handler.onEstablished(this);
+  }
+
+  #deliverDatagrams(): void {
+    const { scratch } = this.#owner;
+    for (let length; (length = this.quic.receiveDatagram(scratch)) >= 0; ) {
+      this.#handler.onDatagram?.(this, scratch, length);
+    }
+  }
+
+  #deliverReadable(): void {
+    for (const id of this.quic.readableStreams()) {
+      const stream = this.#streams.get(id) ?? this.#acceptStream(id);
+      stream?.handler?.onReadable();
+    }
+  }
+
+  #acceptStream(id: number): QuicStream | undefined {
+    const fromPeer = (id & 1) !== (this.isServer ? 1 : 0);
+    const stream = new QuicStream(id, this);
+    this.#streams.set(id, stream);
+    if (fromPeer) this.#handler.onStream?.(this, stream);
+    // Nobody wants it, or it is the tail of one we are done with.
+    if (!stream.handler) stream.abort(fromPeer ? 'unexpected_message' : 'flow_reset');
+    return stream;
+  }
+
+  #deliverWritable(): void {
+    for (const stream of [...this.#blocked]) {
+      if (this.quic.streamCapacity(stream.id) !== 0) {
+        this.#blocked.delete(stream);
+        stream.handler?.onWritable();
+      }
+    }
+  }
+
+  #deliverPathChanges(): void {
+    if (this.sawOtherPath && this.quic.pollPeerMigrated()) {
+      this.sawOtherPath = false;
+      this.path = { from: this.peerAddress, to: this.path.to };
+      this.#handler.onMigrated?.(this);
+    }
+    for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
+      this.#owner.releaseConnectionId(this, id);
+      this.#owner.provisionConnectionIds(this);
+    }
+  }
+
+  #end(end: ConnectionEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const stream of [...this.#streams.values()]) stream.connectionEnded(end.code);
+    this.#streams.clear();
+    this.#blocked.clear();
+    this.#handler.onEnd(this, end);
+  }
+}

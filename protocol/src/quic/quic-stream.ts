@@ -1,0 +1,120 @@
+// One bidirectional stream as its user sees it: bytes in, bytes out, FIN and reset each way.
+// Knows no sockets; splicing to one is flow/. The connection calls the handler, never the other way round.
+
+import { failureFromNumber, failureNumber, type FailureCode } from '../failure-codes.js';
+import { STREAM_BLOCKED, STREAM_RESET, type QuicConnection } from './port.js';
+
+export interface QuicStreamHandler {
+  /** Bytes, a FIN or a reset may be waiting: call `read` until it returns 0. */
+  onReadable(): void;
+  /** `write` would take bytes again. Only after a `write` that took fewer than it was given. */
+  onWritable(): void;
+  /** The peer reset the stream, or the connection is gone. Called once; the stream is dead. */
+  onReset(code: FailureCode): void;
+}
+
+/** What a stream needs of its connection. */
+export interface StreamOwner {
+  readonly quic: QuicConnection;
+  markDirty(): void;
+  setBlocked(stream: QuicStream, blocked: boolean): void;
+  forget(stream: QuicStream): void;
+}
+
+export class QuicStream {
+  readonly id: number;
+  handler: QuicStreamHandler | undefined;
+  readonly #owner: StreamOwner;
+  #readDone = false;
+  #writeDone = false;
+  #dead = false;
+
+  constructor(id: number, owner: StreamOwner) {
+    this.id = id;
+    this.#owner = owner;
+  }
+
+  /** True once the peer's FIN was read. */
+  get readFinished(): boolean {
+    return this.#readDone;
+  }
+
+  get isDead(): boolean {
+    return this.#dead;
+  }
+
+  /** Reads into `into`; 0 when nothing is waiting (or all was read: `readFinished`). Reading opens the peer's flow-control window. */
+  read(into: Uint8Array): number {
+    if (this.#readDone || this.#dead) return 0;
+    const { quic } = this.#owner;
+    const count = quic.readStream(this.id, into);
+    if (count < 0) {
+      if (count !== STREAM_BLOCKED) this.#fault(count);
+      return 0;
+    }
+    this.#owner.markDirty(); // a window update may be due
+    if (quic.lastReadFin) {
+      this.#readDone = true;
+      this.#forgetWhenDone();
+    }
+    return count;
+  }
+
+  /** Takes as many bytes as flow control allows now and returns how many; FIN goes out only once all are taken. */
+  write(bytes: Uint8Array, fin: boolean): number {
+    if (this.#writeDone || this.#dead) return 0;
+    const count = this.#owner.quic.writeStream(this.id, bytes, fin);
+    if (count < 0 && count !== STREAM_BLOCKED) {
+      this.#fault(count);
+      return 0;
+    }
+    const taken = Math.max(count, 0);
+    this.#owner.markDirty();
+    this.#owner.setBlocked(this, taken < bytes.length);
+    if (fin && taken === bytes.length && count >= 0) {
+      this.#writeDone = true;
+      this.#forgetWhenDone();
+    } else if (fin && bytes.length === 0) {
+      this.#owner.setBlocked(this, true);
+    }
+    return taken;
+  }
+
+  /** True once the FIN was taken by `write`. */
+  get writeFinished(): boolean {
+    return this.#writeDone;
+  }
+
+  /** Ends both directions at once: RESET_STREAM and STOP_SENDING (RFC 9000 §19.4, §19.5). */
+  abort(code: FailureCode): void {
+    if (this.#dead) return;
+    const { quic } = this.#owner;
+    if (!this.#writeDone) quic.resetStream(this.id, failureNumber(code));
+    if (!this.#readDone) quic.stopStream(this.id, failureNumber(code));
+    this.#die();
+  }
+
+  /** For the connection: it ended under the stream. */
+  connectionEnded(code: FailureCode): void {
+    if (this.#dead) return;
+    this.#die();
+    this.handler?.onReset(code);
+  }
+
+  #fault(outcome: number): void {
+    const code = outcome === STREAM_RESET ? failureFromNumber(this.#owner.quic.lastStreamError) : 'flow_reset';
+    this.abort(code);
+    this.handler?.onReset(code);
+  }
+
+  #forgetWhenDone(): void {
+    if (this.#readDone && this.#writeDone) this.#die();
+  }
+
+  #die(): void {
+    this.#dead = true;
+    this.#owner.setBlocked(this, false);
+    this.#owner.markDirty();
+    this.#owner.forget(this);
+  }
+}

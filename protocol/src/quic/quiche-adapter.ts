@@ -1,0 +1,314 @@
+// The one file that touches @matrixai/quic: its native quiche object behind port.ts.
+// The binding reports faults by throwing `Error(<Debug of quiche::Error>)`; here they become numbers.
+// Mutual TLS is fixed here and has no switch: verifyPeer true, verifyAllowFail false, always a CA.
+
+import { quiche } from '@matrixai/quic/native/index.js';
+import type { Config, Connection, ConnectionError } from '@matrixai/quic/native/types.js';
+import type { SocketAddress } from '../udp/datagram-socket.js';
+import {
+  DATAGRAM_QUEUE_FULL,
+  DATAGRAM_QUEUED,
+  DATAGRAM_TOO_LARGE,
+  DATAGRAM_UNSUPPORTED,
+  STREAM_BLOCKED,
+  STREAM_GONE,
+  STREAM_RESET,
+  type DatagramOutcome,
+  type PathInfo,
+  type QuicConfig,
+  type QuicConfigInit,
+  type QuicConnection,
+  type QuicError,
+} from './port.js';
+
+/** Two paths in use and two spare for migration (RFC 9000 §5.1.1). */
+const ACTIVE_CONNECTION_ID_LIMIT = 4;
+/** Largest UDP payload accepted; senders stay at or below 1350. */
+const MAX_RECEIVE_UDP_PAYLOAD = 1500;
+
+const CONGESTION_CONTROL = {
+  reno: quiche.CongestionControlAlgorithm.Reno,
+  cubic: quiche.CongestionControlAlgorithm.CUBIC,
+  bbr: quiche.CongestionControlAlgorithm.BBR,
+} as const;
+
+class QuicheConfig implements QuicConfig {
+  constructor(
+    readonly native: Config,
+    readonly alpn: string,
+  ) {}
+}
+
+/**
+ * TLS 1.3 with mutual authentication against the CA(s) in `caPem`, and transport parameters.
+ *
+ * @throws Error when a PEM does not parse or key and certificate differ; load them with loadTlsMaterial first
+ */
+export const createQuicConfig = (init: QuicConfigInit): QuicConfig => {
+  const native = quiche.Config.withBoringSslCtx(true, false, init.caPem, [init.keyPem], [init.certificatePem], null);
+  native.setApplicationProtos([init.alpn]);
+  // Greasing would clear the fixed bit, by which packets are told from raw datagrams (RFC 9443 §3).
+  native.grease(false);
+  native.setMaxIdleTimeout(init.idleTimeoutMs);
+  native.setMaxRecvUdpPayloadSize(MAX_RECEIVE_UDP_PAYLOAD);
+  native.setMaxSendUdpPayloadSize(init.maxUdpPayload);
+  native.setInitialMaxData(init.connectionWindow);
+  native.setMaxConnectionWindow(init.connectionWindow);
+  native.setInitialMaxStreamDataBidiLocal(init.streamWindow);
+  native.setInitialMaxStreamDataBidiRemote(init.streamWindow);
+  native.setInitialMaxStreamDataUni(0);
+  native.setMaxStreamWindow(init.streamWindow);
+  native.setInitialMaxStreamsBidi(init.maxStreams);
+  native.setInitialMaxStreamsUni(0);
+  native.setActiveConnectionIdLimit(ACTIVE_CONNECTION_ID_LIMIT);
+  native.setDisableActiveMigration(false);
+  native.setCcAlgorithm(CONGESTION_CONTROL[init.congestionControl]);
+  // Pacing needs a timer per packet, which the event loop cannot honour below a millisecond.
+  native.enablePacing(false);
+  native.enableDgram(true, init.datagramQueue, init.datagramQueue);
+  return new QuicheConfig(native, init.alpn);
+};
+
+const nativeConfig = (config: QuicConfig): Config => {
+  if (!(config instanceof QuicheConfig)) throw new TypeError('a QuicConfig comes from createQuicConfig');
+  return config.native;
+};
+
+/** Starts a client connection. `serverName` is never optional: without SNI the host name would go unchecked. */
+export const connectQuic = (
+  serverName: string,
+  connectionId: Uint8Array,
+  local: SocketAddress,
+  peer: SocketAddress,
+  config: QuicConfig,
+): QuicConnection => new QuicheConnection(quiche.Connection.connect(serverName, connectionId, local, peer, nativeConfig(config)), peer);
+
+/** Accepts a client. `originalId` is the connection id before Retry, and `connectionId` the Retry's own (RFC 9000 §7.3). */
+export const acceptQuic = (
+  connectionId: Uint8Array,
+  originalId: Uint8Array | undefined,
+  local: SocketAddress,
+  peer: SocketAddress,
+  config: QuicConfig,
+): QuicConnection => new QuicheConnection(quiche.Connection.accept(connectionId, originalId, local, peer, nativeConfig(config)), peer);
+
+/** Writes a Retry packet; returns its length. */
+export const writeRetry = (
+  scid: Uint8Array,
+  dcid: Uint8Array,
+  newScid: Uint8Array,
+  token: Uint8Array,
+  version: number,
+  into: Uint8Array,
+): number => quiche.retry(scid, dcid, newScid, token, version, into);
+
+/** Writes a Version Negotiation packet (RFC 9000 §17.2.1); returns its length. */
+export const writeVersionNegotiation = (scid: Uint8Array, dcid: Uint8Array, into: Uint8Array): number =>
+  quiche.negotiateVersion(scid, dcid, into);
+
+class QuicheConnection implements QuicConnection {
+  sentTo: SocketAddress;
+  lastReadFin = false;
+  lastStreamError = 0;
+  readonly #native: Connection;
+
+  constructor(native: Connection, peer: SocketAddress) {
+    this.#native = native;
+    this.sentTo = peer;
+  }
+
+  receive(packet: Uint8Array, path: PathInfo): boolean {
+    try {
+      this.#native.recv(packet, path);
+      return true;
+    } catch {
+      return false; // a fatal one is in localError()
+    }
+  }
+
+  send(into: Uint8Array): number {
+    let sent: ReturnType<Connection['send']>;
+    try {
+      sent = this.#native.send(into);
+    } catch {
+      return 0;
+    }
+    if (sent === null) return 0;
+    this.sentTo = sent[1].to;
+    return sent[0];
+  }
+
+  receiveDatagram(into: Uint8Array): number {
+    try {
+      return this.#native.dgramRecv(into) ?? -1;
+    } catch {
+      // Larger than any datagram we announced room for: take it off the queue and let it fail the header check.
+      this.#native.dgramRecvVec();
+      return 0;
+    }
+  }
+
+  sendDatagram(payload: Uint8Array): DatagramOutcome {
+    try {
+      return this.#native.dgramSend(payload) === null ? DATAGRAM_QUEUE_FULL : DATAGRAM_QUEUED;
+    } catch (error) {
+      return (error as Error).message === 'BufferTooShort' ? DATAGRAM_TOO_LARGE : DATAGRAM_UNSUPPORTED;
+    }
+  }
+
+  maxDatagramBytes(): number {
+    return this.#native.dgramMaxWritableLen() ?? 0;
+  }
+
+  isReadable(): boolean {
+    return this.#native.isReadable();
+  }
+
+  readableStreams(): Iterable<number> {
+    return this.#native.readable();
+  }
+
+  readStream(id: number, into: Uint8Array): number {
+    this.lastReadFin = false;
+    try {
+      const read = this.#native.streamRecv(id, into);
+      if (read === null) return STREAM_BLOCKED;
+      this.lastReadFin = read[1];
+      return read[0];
+    } catch (error) {
+      return this.#streamFault(error);
+    }
+  }
+
+  writeStream(id: number, bytes: Uint8Array, fin: boolean): number {
+    try {
+      return this.#native.streamSend(id, bytes, fin) ?? STREAM_BLOCKED;
+    } catch (error) {
+      return this.#streamFault(error);
+    }
+  }
+
+  streamCapacity(id: number): number {
+    try {
+      return this.#native.streamCapacity(id);
+    } catch (error) {
+      return this.#streamFault(error);
+    }
+  }
+
+  resetStream(id: number, code: number): void {
+    this.#shutdown(id, quiche.Shutdown.Write, code);
+  }
+
+  stopStream(id: number, code: number): void {
+    this.#shutdown(id, quiche.Shutdown.Read, code);
+  }
+
+  streamsLeft(): number {
+    return this.#native.peerStreamsLeftBidi();
+  }
+
+  timeoutMs(): number {
+    return this.#native.timeout() ?? Infinity;
+  }
+
+  handleTimeout(): void {
+    this.#native.onTimeout();
+  }
+
+  ping(): void {
+    try {
+      this.#native.sendAckEliciting();
+    } catch {
+      // Only when no path is active: the connection is about to close.
+    }
+  }
+
+  isEstablished(): boolean {
+    return this.#native.isEstablished();
+  }
+
+  isResumed(): boolean {
+    return this.#native.isResumed();
+  }
+
+  isDraining(): boolean {
+    return this.#native.isDraining();
+  }
+
+  isClosed(): boolean {
+    return this.#native.isClosed();
+  }
+
+  isTimedOut(): boolean {
+    return this.#native.isTimedOut();
+  }
+
+  peerError(): QuicError | undefined {
+    return toQuicError(this.#native.peerError());
+  }
+
+  localError(): QuicError | undefined {
+    return toQuicError(this.#native.localError());
+  }
+
+  close(isApplication: boolean, code: number, reason: string): void {
+    try {
+      this.#native.close(isApplication, code, Buffer.from(reason));
+    } catch {
+      // Already closing.
+    }
+  }
+
+  peerCertificate(): Uint8Array | undefined {
+    return this.#native.peerCertChain()?.[0];
+  }
+
+  serverName(): string | undefined {
+    return this.#native.serverName() ?? undefined;
+  }
+
+  connectionIdsLeft(): number {
+    return this.#native.sourceCidsLeft();
+  }
+
+  issueConnectionId(id: Uint8Array, resetToken: bigint): void {
+    this.#native.newSourceCid(id, resetToken, false);
+  }
+
+  nextRetiredConnectionId(): Uint8Array | undefined {
+    return this.#native.retiredScidNext() ?? undefined;
+  }
+
+  activePath(): { local: SocketAddress; peer: SocketAddress; rttMs: number } | undefined {
+    const active = this.#native.pathStats().find((path) => path.active);
+    return active && { local: active.localHost, peer: active.peerHost, rttMs: active.rtt };
+  }
+
+  pollPeerMigrated(): boolean {
+    let migrated = false;
+    // The binding's type leaves out the null that ends the queue.
+    for (let event; (event = this.#native.pathEventNext() as ReturnType<Connection['pathEventNext']> | null); ) {
+      if (event.type === 'PeerMigrated') migrated = true;
+    }
+    return migrated;
+  }
+
+  #shutdown(id: number, direction: 0 | 1, code: number): void {
+    try {
+      this.#native.streamShutdown(id, direction, code);
+    } catch {
+      // Finished already.
+    }
+  }
+
+  #streamFault(error: unknown): number {
+    const match = /^Stream(?:Reset|Stopped)\((\d+)\)$/.exec((error as Error).message);
+    if (!match) return STREAM_GONE;
+    this.lastStreamError = Number(match[1]);
+    return STREAM_RESET;
+  }
+}
+
+const toQuicError = (error: ConnectionError | null): QuicError | undefined =>
+  error ? { isApplication: error.isApp, code: error.errorCode, reason: Buffer.from(error.reason).toString('utf8') } : undefined;
