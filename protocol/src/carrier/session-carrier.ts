@@ -1,0 +1,104 @@
+// Relay sessions as a datagram socket: the inner QUIC endpoint's network. Each session is a path with
+// a made-up peer address, so that QUIC's own path validation and migration can move an inner
+// connection between sessions, relays and (later) direct UDP without the flows noticing.
+// Owns the datagram header on the client side; who may have a session is the machines' business.
+
+import { checkHeader, DatagramType, HEADER_BYTES, readSlot, readTag, readType, writeHeader } from '../wire/datagram-header.js';
+import type { SessionHandle } from '../wire/control-messages.js';
+import { DATAGRAM_QUEUED } from '../quic/port.js';
+import type { EndpointConnection } from '../quic/endpoint-connection.js';
+import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
+
+/** Made-up addresses never reach a network. 10/8 gives 2^24 of them, handed out by this side alone. */
+const PATH_PORT = 1;
+const LOCAL: SocketAddress = { host: '10.255.255.255', port: PATH_PORT };
+const MAX_PATHS = 0xff_ffff;
+/** Inner packets are at most 1280 bytes. */
+const MAX_PACKET_BYTES = 1500;
+
+interface SessionPath {
+  readonly handle: SessionHandle;
+  readonly address: SocketAddress;
+  readonly outer: EndpointConnection;
+}
+
+export class SessionCarrier implements DatagramSocket {
+  readonly local = LOCAL;
+  sendErrors = 0;
+  readonly #bySlot = new Map<number, SessionPath>();
+  readonly #byHost = new Map<string, SessionPath>();
+  readonly #packet = Buffer.allocUnsafeSlow(HEADER_BYTES + MAX_PACKET_BYTES);
+  #receiver: DatagramReceiver | undefined;
+  #nextPath = 1;
+
+  start(receiver: DatagramReceiver): void {
+    this.#receiver = receiver;
+  }
+
+  get pathCount(): number {
+    return this.#byHost.size;
+  }
+
+  /** Adds a session carried by `outer`; returns the made-up address of its far end. */
+  addSession(handle: SessionHandle, outer: EndpointConnection): SocketAddress {
+    this.removeSession(handle.slot);
+    const host = this.#allocateHost();
+    const path = { handle, outer, address: { host, port: PATH_PORT } };
+    this.#bySlot.set(handle.slot, path);
+    this.#byHost.set(host, path);
+    return path.address;
+  }
+
+  removeSession(slot: number): void {
+    const path = this.#bySlot.get(slot);
+    if (!path) return;
+    this.#bySlot.delete(slot);
+    this.#byHost.delete(path.address.host);
+  }
+
+  /** Hands a datagram from the relay to the inner endpoint. False when no session of ours claims it. */
+  receive(datagram: Buffer, length: number): boolean {
+    if (checkHeader(datagram, length) !== 0 || readType(datagram) !== DatagramType.data) return false;
+    const path = this.#bySlot.get(readSlot(datagram));
+    if (!path || path.handle.tag !== readTag(datagram)) return false;
+    this.#receiver?.onPacket(datagram.subarray(HEADER_BYTES, length), path.address.host, PATH_PORT);
+    return true;
+  }
+
+  /** The outer connection has delivered its batch. */
+  endBatch(): void {
+    this.#receiver?.onBatchEnd();
+  }
+
+  sendRun(run: Buffer, length: number, segment: number, host: string): void {
+    const path = this.#byHost.get(host);
+    if (!path?.outer.isEstablished) {
+      this.sendErrors++; // the session ended while packets were under way
+      return;
+    }
+    const packet = this.#packet;
+    writeHeader(packet, DatagramType.data, path.handle.slot, path.handle.tag);
+    for (let offset = 0; offset < length; offset += segment) {
+      const end = Math.min(offset + segment, length);
+      run.copy(packet, HEADER_BYTES, offset, end);
+      const outcome = path.outer.sendDatagram(packet.subarray(0, HEADER_BYTES + end - offset));
+      if (outcome !== DATAGRAM_QUEUED) this.sendErrors++;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#bySlot.clear();
+    this.#byHost.clear();
+    this.#receiver = undefined;
+    return Promise.resolve();
+  }
+
+  #allocateHost(): string {
+    for (;;) {
+      const n = this.#nextPath;
+      this.#nextPath = n >= MAX_PATHS - 1 ? 1 : n + 1;
+      const host = `10.${n >>> 16}.${(n >>> 8) & 0xff}.${n & 0xff}`;
+      if (!this.#byHost.has(host)) return host;
+    }
+  }
+}

@@ -1,0 +1,193 @@
+// Drives a client machine (agent or connector): dials the relay it asks for, carries its control
+// messages, and feeds relayed datagrams to the session carrier. One UDP socket per dial, so that a
+// new attempt also gets a new port and NAT binding. Decisions are the machine's.
+
+import { performance } from 'node:perf_hooks';
+import type { SessionCarrier } from '../carrier/session-carrier.js';
+import type { FailureCode } from '../failure-codes.js';
+import { relayDnsName, type Identity } from '../identity.js';
+import { readCertificateIdentity } from '../config/certificate-identity.js';
+import type { LinkCommand, LinkInput } from '../machine/client/link.js';
+import { ControlChannel } from '../quic/control-channel.js';
+import type { ConnectionEnd } from '../quic/connection-end.js';
+import { Endpoint } from '../quic/endpoint.js';
+import type { ConnectionHandler, EndpointConnection } from '../quic/endpoint-connection.js';
+import type { QuicConfig } from '../quic/port.js';
+import { formatAddress, type DatagramSocket, type SocketAddress } from '../udp/datagram-socket.js';
+import { anyAddressFor, resolveTarget, type RelayTarget } from './relay-address.js';
+
+/** A machine as this driver sees it: link inputs in, link commands and the role's own out. */
+export interface ClientMachine<RoleCommand> extends LinkInput {
+  nextCommand(): LinkCommand | RoleCommand | undefined;
+  pollTimeout(): number | undefined;
+}
+
+export interface RelayDriverInit<RoleCommand> {
+  readonly machine: ClientMachine<RoleCommand>;
+  readonly identity: Identity;
+  readonly relays: readonly RelayTarget[];
+  readonly config: QuicConfig;
+  readonly carrier: SessionCarrier;
+  readonly openSocket: (address: SocketAddress) => Promise<DatagramSocket>;
+  /** Commands that are not the link's: sessions, and events for the log. */
+  readonly perform: (command: Exclude<RoleCommand, LinkCommand> | Extract<LinkCommand, { kind: 'event' }>) => void;
+}
+
+interface Attempt {
+  readonly relay: RelayTarget;
+  endpoint?: Endpoint;
+  connection?: EndpointConnection;
+  control?: ControlChannel;
+  over: boolean;
+}
+
+export class RelayDriver<RoleCommand> {
+  /** Datagrams from the relay that no session of ours claims. */
+  unclaimedDatagrams = 0;
+  readonly #init: RelayDriverInit<RoleCommand>;
+  readonly #closing = new Set<Promise<void>>();
+  #attempt: Attempt | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(init: RelayDriverInit<RoleCommand>) {
+    this.#init = init;
+  }
+
+  /** The connection that carries sessions now. */
+  get outer(): EndpointConnection | undefined {
+    return this.#attempt?.connection;
+  }
+
+  /** Performs what the machine has asked for and arms its next deadline. Call it after every input to the machine. */
+  pump(): void {
+    const { machine, perform } = this.#init;
+    for (let command; (command = machine.nextCommand()); ) {
+      if (isLinkAction(command)) this.#performLink(command);
+      else perform(command as Parameters<typeof perform>[0]);
+    }
+    this.#armTimer();
+  }
+
+  /** Leaves the relay and releases every socket and timer. The machine was stopped before. */
+  async stop(): Promise<void> {
+    this.pump();
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    if (this.#attempt) this.#retire(this.#attempt, 'no_error');
+    await Promise.all(this.#closing);
+  }
+
+  #performLink(command: LinkAction): void {
+    switch (command.kind) {
+      case 'dial':
+        void this.#dial(this.#init.relays[command.relay]!);
+        break;
+      case 'send':
+        this.#attempt?.control?.send(command.message);
+        break;
+      case 'disconnect':
+        this.#attempt?.connection?.close(command.code, command.reason);
+        if (this.#attempt) this.#retire(this.#attempt, command.code);
+        break;
+    }
+  }
+
+  async #dial(relay: RelayTarget): Promise<void> {
+    if (this.#attempt) this.#retire(this.#attempt, 'no_error');
+    const attempt: Attempt = { relay, over: false };
+    this.#attempt = attempt;
+    const peer = await resolveTarget(relay);
+    if (attempt.over) return;
+    if (!peer) return this.#fail(attempt, 'relay_unreachable', `the name ${relay.host} does not resolve`);
+    try {
+      const socket = await this.#init.openSocket(anyAddressFor(peer));
+      if (attempt.over) return void socket.close();
+      attempt.endpoint = new Endpoint({ socket });
+      const serverName = relayDnsName(relay.name, this.#init.identity.trustDomain);
+      attempt.connection = attempt.endpoint.connect(peer, serverName, this.#init.config, this.#handlerOf(attempt, peer));
+    } catch (error) {
+      this.#fail(attempt, 'relay_unreachable', (error as Error).message);
+    }
+  }
+
+  #handlerOf(attempt: Attempt, peer: SocketAddress): ConnectionHandler {
+    const { machine, carrier } = this.#init;
+    return {
+      onEstablished: (connection) => {
+        const refusal = this.#checkRelay(connection, attempt.relay);
+        if (refusal) return this.#fail(attempt, refusal.code, refusal.reason);
+        attempt.control = new ControlChannel(connection.openStream()!, {
+          onMessage: (message) => machine.handleControl(message, performance.now()),
+          onFault: (fault) => machine.handleControlFault(fault, performance.now()),
+          onControlEnd: (code) => this.#fail(attempt, code, 'the relay ended the control stream'),
+        });
+        machine.handleEstablished(performance.now());
+        this.pump();
+      },
+      onDatagram: (_connection, payload, length) => {
+        if (!carrier.receive(payload, length)) this.unclaimedDatagrams++;
+      },
+      onDelivered: () => {
+        carrier.endBatch();
+        this.pump();
+      },
+      onEnd: (_connection, end) => {
+        const { code, reason } = describeEnd(end, attempt, peer);
+        this.#fail(attempt, code, reason);
+      },
+    };
+  }
+
+  /** TLS has checked CA and name; the role is ours to check. */
+  #checkRelay(connection: EndpointConnection, relay: RelayTarget): { code: FailureCode; reason: string } | undefined {
+    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+    if (!read.ok) return { code: read.code, reason: `the relay's certificate: ${read.reason}` };
+    const { role, name, trustDomain } = read.identity;
+    if (role === 'relay' && name === relay.name && trustDomain === this.#init.identity.trustDomain) return undefined;
+    return { code: 'role_not_allowed', reason: `the certificate is not that of relay ${relay.name}` };
+  }
+
+  /** The attempt is over; the machine decides what comes next. */
+  #fail(attempt: Attempt, code: FailureCode, reason: string): void {
+    if (attempt.over) return;
+    attempt.connection?.close(code);
+    this.#retire(attempt, code);
+    this.#init.machine.handleDisconnected({ code, reason }, performance.now());
+    if (!this.#stopped) this.pump();
+  }
+
+  #retire(attempt: Attempt, code: FailureCode): void {
+    if (attempt.over) return;
+    attempt.over = true;
+    attempt.control?.stop();
+    if (this.#attempt === attempt) this.#attempt = undefined;
+    const { endpoint } = attempt;
+    if (!endpoint) return;
+    // After the current turn, so that the endpoint is not closed under its own feet.
+    const closed = new Promise<void>((resolve) => setImmediate(() => void endpoint.close(code).then(resolve)));
+    this.#closing.add(closed);
+    void closed.then(() => this.#closing.delete(closed));
+  }
+
+  #armTimer(): void {
+    clearTimeout(this.#timer);
+    const at = this.#init.machine.pollTimeout();
+    if (at === undefined || this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#init.machine.handleTimeout(performance.now());
+      this.pump();
+    }, Math.max(0, Math.ceil(at - performance.now())));
+  }
+}
+
+type LinkAction = Exclude<LinkCommand, { kind: 'event' }>;
+
+const isLinkAction = (command: unknown): command is LinkAction =>
+  ['dial', 'send', 'disconnect'].includes((command as { kind: string }).kind);
+
+/** A handshake nobody answered is an unreachable relay, said with the address that was tried. */
+const describeEnd = (end: ConnectionEnd, attempt: Attempt, peer: SocketAddress): { code: FailureCode; reason: string } =>
+  end.by === 'timeout' && !attempt.control
+    ? { code: 'relay_unreachable', reason: `no answer from relay ${attempt.relay.name} at ${formatAddress(peer)} (UDP)` }
+    : { code: end.code, reason: end.reason };

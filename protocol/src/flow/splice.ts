@@ -1,0 +1,195 @@
+// Joins a QUIC stream to a local byte stream (a TCP socket, or standard input and output).
+// FIN ↔ end, reset ↔ RST, flow control ↔ pause/resume, one to one. Nothing is buffered beyond one
+// chunk in each direction and what `writable` holds below its own high-water mark.
+
+import type { Readable, Writable } from 'node:stream';
+import type { FailureCode } from '../failure-codes.js';
+import type { QuicStream } from '../quic/quic-stream.js';
+
+/** One read from QUIC, and so the largest write to the socket. */
+const READ_BYTES = 64 * 1024;
+/** Below this a chunk is copied out, so that small reads do not pin large buffers. */
+const COPY_BELOW_BYTES = READ_BYTES / 4;
+
+export interface LocalEnd {
+  readonly readable: Readable;
+  readonly writable: Writable;
+  /** Cuts the local side off as hard as it can be: RST for TCP. */
+  abort(): void;
+}
+
+export interface SpliceResult {
+  /** Undefined when both directions finished in good order. */
+  readonly code: FailureCode | undefined;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+/** Looks at the stream's first bytes before the local side sees any. */
+export type StreamGate = (chunk: Buffer) => GateOutcome;
+/** Not yet decided; open, with the bytes that follow; or refused. */
+export type GateOutcome = 'wait' | { readonly rest: Buffer } | { readonly refused: FailureCode };
+
+export interface SpliceInit {
+  readonly stream: QuicStream;
+  readonly local: LocalEnd;
+  /** Bytes of the stream that were read before the splice began. */
+  readonly early?: Buffer;
+  readonly gate?: StreamGate;
+  /** Called once, when both directions are finished or either side was reset. */
+  readonly onDone: (result: SpliceResult) => void;
+}
+
+/** Starts moving bytes, local ones at once, even while the gate is closed. */
+export const splice = (init: SpliceInit): void => new Splice(init).start(init.early);
+
+class Splice {
+  readonly #stream: QuicStream;
+  readonly #local: LocalEnd;
+  readonly #onDone: (result: SpliceResult) => void;
+  #gate: StreamGate | undefined;
+  #unsent: Buffer | undefined;
+  #localEnded = false;
+  #waitingForDrain = false;
+  #writeEnded = false;
+  #writeFlushed = false;
+  #done = false;
+  #bytesSent = 0;
+  #bytesReceived = 0;
+
+  constructor({ stream, local, gate, onDone }: SpliceInit) {
+    this.#stream = stream;
+    this.#local = local;
+    this.#gate = gate;
+    this.#onDone = onDone;
+  }
+
+  start(early: Buffer | undefined): void {
+    const { readable, writable } = this.#local;
+    readable.on('data', this.#onLocalData);
+    readable.on('end', this.#onLocalEnd);
+    readable.on('error', this.#onLocalError);
+    readable.on('close', this.#onLocalClose);
+    writable.on('drain', this.#onDrain);
+    writable.on('finish', this.#onFlushed);
+    if ((writable as unknown) !== readable) {
+      writable.on('error', this.#onLocalError);
+      writable.on('close', this.#onWritableClose);
+    }
+    this.#stream.handler = { onReadable: this.#pullFromStream, onWritable: this.#pushUnsent, onReset: this.#onStreamReset };
+    if (early && early.length > 0) this.#writeLocal(early);
+    this.#pullFromStream();
+  }
+
+  // Local → stream
+
+  readonly #onLocalData = (chunk: Buffer): void => {
+    const taken = this.#stream.write(chunk, false);
+    this.#bytesSent += taken;
+    if (taken === chunk.length || this.#done) return;
+    this.#unsent = chunk.subarray(taken);
+    this.#local.readable.pause();
+  };
+
+  readonly #pushUnsent = (): void => {
+    if (this.#unsent) {
+      const taken = this.#stream.write(this.#unsent, false);
+      this.#bytesSent += taken;
+      if (this.#done) return;
+      if (taken < this.#unsent.length) {
+        this.#unsent = this.#unsent.subarray(taken);
+        return;
+      }
+      this.#unsent = undefined;
+    }
+    if (this.#localEnded) this.#sendFin();
+    else this.#local.readable.resume();
+  };
+
+  readonly #onLocalEnd = (): void => {
+    this.#localEnded = true;
+    if (!this.#unsent) this.#sendFin();
+  };
+
+  #sendFin(): void {
+    if (this.#stream.writeFinished) return;
+    this.#stream.write(Buffer.alloc(0), true);
+    this.#finishWhenBothEnded();
+  }
+
+  // Stream → local
+
+  readonly #pullFromStream = (): void => {
+    while (!this.#waitingForDrain && !this.#done && !this.#writeEnded) {
+      const chunk = Buffer.allocUnsafeSlow(READ_BYTES);
+      const count = this.#stream.read(chunk);
+      if (count > 0) this.#pass(count < COPY_BELOW_BYTES ? Buffer.from(chunk.subarray(0, count)) : chunk.subarray(0, count));
+      if (this.#done) return;
+      if (this.#stream.readFinished) {
+        if (this.#gate) return this.#refuse('protocol_error'); // ended before its answer
+        this.#writeEnded = true;
+        this.#local.writable.end();
+        return;
+      }
+      if (count === 0) return;
+    }
+  };
+
+  #pass(chunk: Buffer): void {
+    if (!this.#gate) return this.#writeLocal(chunk);
+    const outcome = this.#gate(chunk);
+    if (outcome === 'wait') return;
+    if ('refused' in outcome) return this.#refuse(outcome.refused);
+    this.#gate = undefined;
+    if (outcome.rest.length > 0) this.#writeLocal(outcome.rest);
+  }
+
+  #refuse(code: FailureCode): void {
+    this.#stream.abort(code);
+    this.#finish(code);
+  }
+
+  #writeLocal(bytes: Buffer): void {
+    this.#bytesReceived += bytes.length;
+    if (!this.#local.writable.write(bytes)) this.#waitingForDrain = true;
+  }
+
+  readonly #onDrain = (): void => {
+    this.#waitingForDrain = false;
+    this.#pullFromStream();
+  };
+
+  readonly #onFlushed = (): void => {
+    this.#writeFlushed = true;
+    this.#finishWhenBothEnded();
+  };
+
+  // Ends
+
+  #finishWhenBothEnded(): void {
+    if (this.#stream.writeFinished && this.#writeFlushed) this.#finish(undefined);
+  }
+
+  readonly #onLocalError = (): void => this.#abortStream();
+
+  readonly #onLocalClose = (): void => {
+    if (!this.#localEnded) this.#abortStream();
+  };
+
+  readonly #onWritableClose = (): void => {
+    if (!this.#writeFlushed) this.#abortStream();
+  };
+
+  #abortStream(): void {
+    if (!this.#done) this.#refuse('flow_reset');
+  }
+
+  readonly #onStreamReset = (code: FailureCode): void => this.#finish(code);
+
+  #finish(code: FailureCode | undefined): void {
+    if (this.#done) return;
+    this.#done = true;
+    if (code) this.#local.abort();
+    this.#onDone({ code, bytesSent: this.#bytesSent, bytesReceived: this.#bytesReceived });
+  }
+}

@@ -1,0 +1,89 @@
+// The control stream of an outer connection: messages over stream 0, both ways, with a bounded
+// backlog towards a peer that does not read. Framing and schema are wire/control-codec.ts.
+
+import type { FailureCode } from '../failure-codes.js';
+import { ControlDecoder, encodeControl, type ControlFault } from '../wire/control-codec.js';
+import { MAX_CONTROL_BYTES, type ControlMessage } from '../wire/control-messages.js';
+import type { QuicStream } from './quic-stream.js';
+
+/** Four of the largest messages: beyond it the peer has stopped reading. */
+export const MAX_CONTROL_BACKLOG_BYTES = 4 * MAX_CONTROL_BYTES;
+
+export interface ControlHandler {
+  onMessage(message: ControlMessage): void;
+  /** A message that could not be decoded. After a fatal fault nothing more is read. */
+  onFault(fault: ControlFault): void;
+  /** The peer reset or finished the stream, or does not read it. The connection is of no more use. */
+  onControlEnd(code: FailureCode): void;
+}
+
+const READ_BYTES = 16 * 1024;
+
+export class ControlChannel {
+  readonly #stream: QuicStream;
+  readonly #handler: ControlHandler;
+  readonly #decoder = new ControlDecoder();
+  readonly #backlog: Uint8Array[] = [];
+  #backlogBytes = 0;
+  #ended = false;
+
+  constructor(stream: QuicStream, handler: ControlHandler) {
+    this.#stream = stream;
+    this.#handler = handler;
+    stream.handler = {
+      onReadable: () => this.#read(),
+      onWritable: () => this.#drain(),
+      onReset: (code) => this.#end(code),
+    };
+  }
+
+  send(message: ControlMessage): void {
+    if (this.#ended) return;
+    const frame = encodeControl(message);
+    this.#backlog.push(frame);
+    this.#backlogBytes += frame.length;
+    this.#drain();
+    if (this.#backlogBytes > MAX_CONTROL_BACKLOG_BYTES) this.#end('slow_reader');
+  }
+
+  /** No message is delivered or sent any more. */
+  stop(): void {
+    this.#ended = true;
+    this.#backlog.length = 0;
+  }
+
+  #drain(): void {
+    while (this.#backlog.length > 0) {
+      const frame = this.#backlog[0]!;
+      const taken = this.#stream.write(frame, false);
+      this.#backlogBytes -= taken;
+      if (taken < frame.length) {
+        this.#backlog[0] = frame.subarray(taken);
+        return;
+      }
+      this.#backlog.shift();
+    }
+  }
+
+  #read(): void {
+    const chunk = Buffer.allocUnsafe(READ_BYTES);
+    for (let count; !this.#ended && (count = this.#stream.read(chunk)) > 0; ) {
+      this.#decoder.push(chunk.subarray(0, count));
+      for (let decoded; !this.#ended && (decoded = this.#decoder.next()); ) {
+        if (decoded.ok) {
+          this.#handler.onMessage(decoded.message);
+          continue;
+        }
+        this.#handler.onFault(decoded);
+        if (decoded.fatal) return this.stop();
+      }
+    }
+    if (this.#stream.readFinished) this.#end('protocol_error');
+  }
+
+  #end(code: FailureCode): void {
+    if (this.#ended) return;
+    this.stop();
+    this.#handler.onControlEnd(code);
+  }
+}
