@@ -19,10 +19,12 @@ export const MAX_CONTROL_BYTES = 64 * 1024;
 export const MAX_SERVICES_PER_REGISTRATION = 64;
 /** A token is about 400 bytes with one service; 64 services of 63 bytes take 4.2 KiB. */
 export const MAX_TOKEN_BYTES = 8192;
-const MAX_TEXT = 256;
+/** Free text (`software`, `reason`) in UTF-16 code units, 3 bytes each at most; `clipText` cuts to it. */
+export const MAX_TEXT_LENGTH = 256;
+export const MAX_ABOUT_LENGTH = 64;
 
 const u32 = z.int().min(0).max(0xffff_ffff);
-const text = z.string().max(MAX_TEXT);
+const text = z.string().max(MAX_TEXT_LENGTH);
 const name = z.string().refine(isName, 'not a valid name');
 const identity = z.string().max(512).refine((uri) => parseIdentity(uri) !== undefined, 'not a valid identity');
 const code = z.custom<FailureCode>((value) => typeof value === 'string' && isFailureCode(value), 'unknown code');
@@ -47,7 +49,7 @@ const messages = {
   register: z.object({ type: z.literal('register'), token: bytes(MAX_TOKEN_BYTES) }),
   registerAck: z.object({ type: z.literal('registerAck'), services: z.array(name).max(MAX_SERVICES_PER_REGISTRATION) }),
   registerNack: z.object({ type: z.literal('registerNack'), code, reason: text }),
-  open: z.object({ type: z.literal('open'), request: u32, service: z.string().max(MAX_TEXT) }),
+  open: z.object({ type: z.literal('open'), request: u32, service: z.string().max(MAX_TEXT_LENGTH) }),
   opened: z.object({ type: z.literal('opened'), request: u32, session: handle, connector: identity }),
   openFailed: z.object({ type: z.literal('openFailed'), request: u32, code, reason: text }),
   incoming: z.object({ type: z.literal('incoming'), session: handle, agent: identity, service: name }),
@@ -61,7 +63,7 @@ const messages = {
   ping: z.object({ type: z.literal('ping'), timestamp: epochMs }),
   pong: z.object({ type: z.literal('pong'), timestamp: epochMs }),
   /** The answer to a message that could not be acted on; `about` is its type as sent, cut to 64 characters. */
-  error: z.object({ type: z.literal('error'), code, reason: text, about: z.string().max(64) }),
+  error: z.object({ type: z.literal('error'), code, reason: text, about: z.string().max(MAX_ABOUT_LENGTH) }),
 } as const;
 
 export type ControlType = keyof typeof messages;
@@ -70,6 +72,9 @@ export type ControlMessage = { [T in ControlType]: ControlMessageOf<T> }[Control
 /** A session end as its owner names it in datagrams and messages. */
 export type SessionHandle = z.infer<typeof handle>;
 export type ObservedAddress = z.infer<typeof address>;
+
+/** Every type, in the order of the table in docs/wire-format.md. */
+export const CONTROL_TYPES = Object.keys(messages) as readonly ControlType[];
 
 export const isControlType = (type: string): type is ControlType => Object.hasOwn(messages, type);
 
