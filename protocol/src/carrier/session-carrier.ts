@@ -58,7 +58,7 @@ export class SessionCarrier implements DatagramSocket {
 
   /** Hands a datagram from the relay to the inner endpoint. False when no session of ours claims it. */
   receive(datagram: Buffer, length: number): boolean {
-    if (checkHeader(datagram, length) !== 0 || readType(datagram) !== DatagramType.data) return false;
+    if (checkHeader(datagram, length) !== undefined || readType(datagram) !== DatagramType.data) return false;
     const path = this.#bySlot.get(readSlot(datagram));
     if (!path || path.handle.tag !== readTag(datagram)) return false;
     this.#receiver?.onPacket(datagram.subarray(HEADER_BYTES, length), path.address.host, PATH_PORT);

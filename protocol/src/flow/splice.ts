@@ -4,6 +4,7 @@
 
 import type { Readable, Writable } from 'node:stream';
 import type { FailureCode } from '../failure-codes.js';
+import type { StreamGate } from './flow-gate.js';
 import type { QuicStream } from '../quic/quic-stream.js';
 
 /** One read from QUIC, and so the largest write to the socket. */
@@ -24,11 +25,6 @@ export interface SpliceResult {
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }
-
-/** Looks at the stream's first bytes before the local side sees any. */
-export type StreamGate = (chunk: Buffer) => GateOutcome;
-/** Not yet decided; open, with the bytes that follow; or refused. */
-export type GateOutcome = 'wait' | { readonly rest: Buffer } | { readonly refused: FailureCode };
 
 export interface SpliceInit {
   readonly stream: QuicStream;

@@ -85,6 +85,15 @@ export class QuicStream {
     return this.#writeDone;
   }
 
+  /** Reads no more and tells the peer so (STOP_SENDING); what it has sent is discarded. Writing goes on. */
+  stopReading(code: FailureCode): void {
+    if (this.#readDone || this.#dead) return;
+    this.#owner.quic.stopStream(this.id, failureNumber(code));
+    this.#readDone = true;
+    this.#owner.markDirty();
+    this.#forgetWhenDone();
+  }
+
   /** Ends both directions at once: RESET_STREAM and STOP_SENDING (RFC 9000 §19.4, §19.5). */
   abort(code: FailureCode): void {
     if (this.#dead) return;

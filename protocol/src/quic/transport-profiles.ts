@@ -1,16 +1,12 @@
 // The transport parameters of the two layers, each with its reason. Design §3 and §6.
 
+import { MAX_INNER_PACKET_BYTES, OUTER_UDP_PAYLOAD_BYTES } from '../wire/datagram-sizes.js';
 import type { QuicConfigInit } from './port.js';
 
 type Profile = Omit<QuicConfigInit, 'caPem' | 'certificatePem' | 'keyPem'>;
 
 export const OUTER_ALPN = 'ztna-v1';
 export const INNER_ALPN = 'ztna-e2e-v1';
-
-/** Fits an Ethernet MTU of 1500 less IPv6 (40), UDP (8) and 100 bytes for PPPoE, VLAN or a VPN underneath. */
-export const OUTER_UDP_PAYLOAD = 1350;
-/** Outer datagram capacity 1306 (measured) less our 16-byte header is 1290; 1280 leaves room for larger packet numbers. */
-export const INNER_UDP_PAYLOAD = 1280;
 
 export const OUTER_IDLE_MS = 30_000;
 export const INNER_IDLE_MS = 60_000;
@@ -19,7 +15,7 @@ export const INNER_IDLE_MS = 60_000;
 export const OUTER_PROFILE: Profile = {
   alpn: OUTER_ALPN,
   idleTimeoutMs: OUTER_IDLE_MS,
-  maxUdpPayload: OUTER_UDP_PAYLOAD,
+  maxUdpPayload: OUTER_UDP_PAYLOAD_BYTES,
   streamWindow: 128 * 1024,
   connectionWindow: 128 * 1024,
   maxStreams: 1,
@@ -34,7 +30,7 @@ export const OUTER_PROFILE: Profile = {
 export const INNER_PROFILE: Profile = {
   alpn: INNER_ALPN,
   idleTimeoutMs: INNER_IDLE_MS,
-  maxUdpPayload: INNER_UDP_PAYLOAD,
+  maxUdpPayload: MAX_INNER_PACKET_BYTES,
   streamWindow: 4 * 1024 * 1024,
   connectionWindow: 24 * 1024 * 1024,
   maxStreams: 1024,

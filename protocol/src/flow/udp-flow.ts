@@ -1,0 +1,128 @@
+// One UDP flow inside an inner connection, the same on both sides: payloads in QUIC datagrams, or on
+// the flow's stream when too large for one. Lossy like UDP: what cannot go now is dropped and counted.
+// The codec is wire/udp-flow-codec.ts; sockets belong to the agent's listener and the connector's backend.
+
+import type { StreamGate } from './flow-gate.js';
+import type { FailureCode } from '../failure-codes.js';
+import { DATAGRAM_QUEUED, DATAGRAM_TOO_LARGE } from '../quic/port.js';
+import type { EndpointConnection } from '../quic/endpoint-connection.js';
+import type { QuicStream } from '../quic/quic-stream.js';
+import { MAX_UDP_PAYLOAD_BYTES, packUdpDatagram, packUdpFrame, parseUdpDatagram, UdpFrameDecoder } from '../wire/udp-flow-codec.js';
+
+const READ_BYTES = 16 * 1024;
+
+export interface UdpFlowInit {
+  readonly stream: QuicStream;
+  readonly connection: EndpointConnection;
+  readonly gate?: StreamGate;
+  /** `payload` is valid during the call only. */
+  readonly onPayload: (payload: Uint8Array) => void;
+  /** Called once; `code` is undefined when the peer ended the flow in good order. */
+  readonly onEnd: (code: FailureCode | undefined) => void;
+}
+
+export class UdpFlow {
+  readonly id: number;
+  droppedPayloads = 0;
+  readonly #init: UdpFlowInit;
+  readonly #decoder = new UdpFrameDecoder();
+  #gate: StreamGate | undefined;
+  #unsent: Uint8Array | undefined;
+  #ended = false;
+
+  constructor(init: UdpFlowInit) {
+    this.#init = init;
+    this.#gate = init.gate;
+    this.id = init.stream.id;
+    init.stream.handler = {
+      onReadable: () => this.#read(),
+      onWritable: () => this.#flush(),
+      onReset: (code) => this.#end(code),
+    };
+  }
+
+  /** Sends one payload of up to 65 535 bytes, or drops it. */
+  send(payload: Uint8Array): void {
+    if (this.#ended) return;
+    const outcome = this.#init.connection.sendDatagram(packUdpDatagram(this.id, payload));
+    if (outcome === DATAGRAM_QUEUED) return;
+    // One frame at a time may wait for flow control: more would be a queue that UDP does not promise.
+    if (outcome !== DATAGRAM_TOO_LARGE || this.#unsent || payload.length > MAX_UDP_PAYLOAD_BYTES) {
+      this.droppedPayloads++;
+      return;
+    }
+    this.#unsent = packUdpFrame(payload);
+    this.#flush();
+  }
+
+  /** A datagram of the connection that names this flow. */
+  handlePayload(payload: Uint8Array): void {
+    if (!this.#ended) this.#init.onPayload(payload);
+  }
+
+  /** Ends the flow: in good order, or with a code that the peer sees. */
+  close(code?: FailureCode): void {
+    if (this.#ended) return;
+    if (code) this.#init.stream.abort(code);
+    else {
+      this.#init.stream.write(new Uint8Array(0), true);
+      this.#init.stream.stopReading('no_error');
+    }
+    this.#end(code);
+  }
+
+  #read(): void {
+    const { stream } = this.#init;
+    const chunk = Buffer.allocUnsafe(READ_BYTES);
+    for (let count; !this.#ended && (count = stream.read(chunk)) > 0; ) this.#handleBytes(chunk.subarray(0, count));
+    if (stream.readFinished && !this.#ended) this.close();
+  }
+
+  #handleBytes(bytes: Buffer): void {
+    let payloads = bytes;
+    if (this.#gate) {
+      const outcome = this.#gate(bytes);
+      if (outcome === 'wait') return;
+      if ('refused' in outcome) return this.close(outcome.refused);
+      this.#gate = undefined;
+      payloads = outcome.rest;
+    }
+    this.#decoder.push(payloads);
+    for (let payload; (payload = this.#decoder.next()); ) this.handlePayload(payload);
+  }
+
+  #flush(): void {
+    if (!this.#unsent) return;
+    const taken = this.#init.stream.write(this.#unsent, false);
+    this.#unsent = taken === this.#unsent.length ? undefined : this.#unsent.subarray(taken);
+  }
+
+  #end(code: FailureCode | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#unsent = undefined;
+    this.#init.onEnd(code);
+  }
+}
+
+/** The UDP flows of one inner connection, by stream id. */
+export class UdpFlowTable {
+  /** Datagrams that named no flow of ours. */
+  unclaimed = 0;
+  readonly #flows = new Map<number, UdpFlow>();
+
+  add(flow: UdpFlow): void {
+    this.#flows.set(flow.id, flow);
+  }
+
+  remove(id: number): void {
+    this.#flows.delete(id);
+  }
+
+  dispatch(datagram: Uint8Array): void {
+    const parsed = parseUdpDatagram(datagram);
+    const flow = parsed.ok ? this.#flows.get(parsed.streamId) : undefined;
+    if (parsed.ok && flow) flow.handlePayload(parsed.payload);
+    else this.unclaimed++;
+  }
+}
