@@ -1,0 +1,102 @@
+// Structured logs over pino. Owns the line's shape (time, level, name, code, event, identity, then the
+// rest), where it goes and when it is written; what may enter it is redact.ts, the form for people is
+// pretty.ts. Standard output is never used: `ztna-agent connect` carries data on it.
+
+import { pino, type Logger as Sink } from 'pino';
+import { escapeText } from './escape-text.js';
+import { formatPretty } from './pretty.js';
+import { redact } from './redact.js';
+
+/** From most to least talkative; `silent` writes nothing. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Anything; `code` (a FailureCode or local code) and `identity` (a SPIFFE URI) come first in the line. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+type LogMethod = (event: string, fields?: LogFields) => void;
+
+/** `log.info('session_opened', { identity, service })`: the event is a stable snake_case name, never a sentence. */
+export interface Logger extends Readonly<Record<Exclude<LogLevel, 'silent'>, LogMethod>> {
+  /** A logger that adds `fields` to every line; a line's own fields win over them. */
+  child(fields: LogFields): Logger;
+  /** For fields that cost something to compute. */
+  isLevelEnabled(level: LogLevel): boolean;
+}
+
+export interface LoggerOptions {
+  /** Default `info`. */
+  readonly level?: LogLevel;
+  /** Default `json`: one object per line. */
+  readonly format?: LogFormat;
+  /** The process, as in `intermediate-server`. */
+  readonly name: string;
+  /** Takes whole lines with their newline. Default: standard error, written before the call returns. */
+  readonly destination?: LogDestination;
+}
+
+export interface LogDestination {
+  write(line: string): unknown;
+}
+
+/**
+ * Creates a process's logger. Lines reach standard error synchronously, so a process that exits or
+ * crashes right after has lost none; a closed standard error is ignored rather than fatal.
+ */
+export const createLogger = (options: LoggerOptions): Logger => {
+  const destination = options.destination ?? standardError();
+  const pretty = options.format === 'pretty';
+  const write = (line: string): void => {
+    // JSON escapes C0 only. What is left of the dangerous characters can only be inside strings, where
+    // the \uXXXX that escapeText writes is JSON too.
+    const body = line.endsWith('\n') ? line.slice(0, -1) : line;
+    destination.write(`${pretty ? formatPretty(body) : escapeText(body)}\n`);
+  };
+  const sink = pino(
+    {
+      level: options.level ?? 'info',
+      base: { name: options.name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write },
+  );
+  return wrap(sink, {});
+};
+
+const wrap = (sink: Sink, context: LogFields): Logger => {
+  const at =
+    (level: Exclude<LogLevel, 'silent'>): LogMethod =>
+    (event, fields) => {
+      if (sink.isLevelEnabled(level)) sink[level](arrange(event, { ...context, ...fields }));
+    };
+  return {
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    fatal: at('fatal'),
+    child: (fields) => wrap(sink, { ...context, ...fields }),
+    isLevelEnabled: (level) => level !== 'silent' && sink.isLevelEnabled(level),
+  };
+};
+
+/** Keys the line owns; a caller's field of that name gets a trailing underscore, or it would appear twice. */
+const OWN_KEYS = new Set(['time', 'level', 'name', 'event', 'msg']);
+
+const arrange = (event: string, fields: LogFields): Record<string, unknown> => {
+  const { code, identity, ...rest } = redact(fields) as Record<string, unknown>;
+  const line: Record<string, unknown> = { code, event, identity };
+  for (const [key, value] of Object.entries(rest)) line[OWN_KEYS.has(key) ? `${key}_` : key] = value;
+  return line;
+};
+
+const standardError = (): LogDestination => {
+  const stream = pino.destination({ fd: 2, sync: true });
+  // The reader of our standard error went away: traffic matters more than its log.
+  stream.on('error', () => undefined);
+  return stream;
+};
