@@ -1,2 +1,16 @@
-// What other packages import.
-export {};
+// What tests and the quickstart import: the CA, certificates and registration keys without the command line.
+export { createAuthority, type Authority, type AuthorityInit } from './authority.js';
+export {
+  issueCertificate, signCertificate,
+  type CertificateRequest, type ExplicitCertificate, type IssuedCertificate,
+} from './issue-certificate.js';
+export { inspectCertificate, type CheckResult, type Inspection, type InspectionInput, type Problem } from './inspect.js';
+export { parseCertificates, type ParsedCertificate } from './x509/certificate-reader.js';
+export { parsePrivateKey } from './x509/key-pair.js';
+export type { KeyUsage, Purpose } from './x509/object-identifiers.js';
+export {
+  generateRegistrationKey, KEY_ALGORITHMS,
+  type KeyAlgorithm, type KeyringEntry, type KeyScope, type RegistrationKey, type RegistrationKeyRequest,
+} from './registration/registration-key.js';
+export { addToKeyring } from './registration/keyring-file.js';
+export { readSecretFile, writePublicFile, writeSecretFile, type WriteOptions } from './files/secret-file.js';

@@ -1,0 +1,59 @@
+// Where a CA lives in a directory: ca.crt and ca.key. Owns the names and the refusal to write over them.
+
+import { mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ZtnaError } from '@ztna/protocol';
+import type { Authority } from '../authority.js';
+import { existing, readSecretFile, readTextFile, writePublicFile, writeSecretFile } from './secret-file.js';
+
+export interface PairPaths {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export const pairPaths = (directory: string, name: string): PairPaths => ({
+  certificate: join(directory, `${name}.crt`),
+  key: join(directory, `${name}.key`),
+});
+
+export const authorityPaths = (directory: string): PairPaths => pairPaths(directory, 'ca');
+
+/** @throws ZtnaError `file_unreadable` or `key_file_permissions` */
+export const readAuthority = (directory: string): Authority => {
+  const paths = authorityPaths(directory);
+  return { certificatePem: readTextFile(paths.certificate).text, keyPem: readSecretFile(paths.key) };
+};
+
+/** Creates `directory` (0700) if it is missing. */
+export const ensureDirectory = (directory: string): void => {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new ZtnaError('file_unwritable', `directory ${directory} cannot be made`, { cause });
+  }
+};
+
+/**
+ * Writes a certificate and its key. Both names are checked before either is written; the key goes first, so
+ * a certificate on disk always has its key.
+ * @throws ZtnaError `file_exists` unless `replace`, `file_unwritable`
+ */
+export const writePair = (paths: PairPaths, pair: Authority, options: { replace: boolean; hint: string }): void => {
+  ensureDirectory(dirname(paths.key));
+  if (!options.replace) {
+    for (const path of [paths.key, paths.certificate]) {
+      if (existing(path)) throw new ZtnaError('file_exists', `${path} exists already and is left as it is; ${options.hint}`);
+    }
+  }
+  writeSecretFile(paths.key, pair.keyPem, options);
+  writePublicFile(paths.certificate, pair.certificatePem, options);
+};
+
+/** Whether two directories are the same one, whatever they are called. A directory that is missing is not. */
+export const sameDirectory = (one: string, other: string): boolean => {
+  try {
+    return realpathSync(one) === realpathSync(other);
+  } catch {
+    return false;
+  }
+};
