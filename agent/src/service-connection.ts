@@ -81,7 +81,7 @@ export class ServiceConnection {
     this.#state = 'handshaking';
     this.#session = session;
     const peer = carrier.addSession(session, outer);
-    log.debug({ service, connector }, 'session_opened');
+    log.debug('session_opened', { service, connector });
     this.#connection = inner.connect(peer, serviceDnsName(service, trustDomain), config, this.#handler());
     this.#timer = setTimeout(() => this.#connection?.abandon('connector_timeout'), HANDSHAKE_TIMEOUT_MS);
   }
@@ -163,7 +163,7 @@ export class ServiceConnection {
       this.#session = undefined;
     }
     const idle = wasReady && end.code === 'idle_timeout';
-    this.#init.log[idle ? 'debug' : 'info']({ service: this.#init.service, code: end.code, reason: end.reason }, 'service_connection_ended');
+    this.#init.log[idle ? 'debug' : 'info']('service_connection_ended', { service: this.#init.service, code: end.code, reason: end.reason });
     if (this.#waiting.length === 0) this.#attempts = 0;
     else if (this.#attempts < MAX_ATTEMPTS && isWorthRetrying(end.code)) this.#open();
     else this.#refuseWaiting(end.code, end.reason);

@@ -47,3 +47,4 @@ export * from './log/escape-text.js';
 export * from './log/logger.js';
 export * from './log/pretty.js';
 export * from './log/redact.js';
+export * from './software.js';

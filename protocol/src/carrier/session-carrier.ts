@@ -49,11 +49,18 @@ export class SessionCarrier implements DatagramSocket {
     return path.address;
   }
 
-  removeSession(slot: number): void {
+  /** Forgets a session; returns the made-up host it had. */
+  removeSession(slot: number): string | undefined {
     const path = this.#bySlot.get(slot);
-    if (!path) return;
+    if (!path) return undefined;
     this.#bySlot.delete(slot);
     this.#byHost.delete(path.address.host);
+    return path.address.host;
+  }
+
+  /** The session behind a made-up host. */
+  sessionAt(host: string): SessionHandle | undefined {
+    return this.#byHost.get(host)?.handle;
   }
 
   /** Hands a datagram from the relay to the inner endpoint. False when no session of ours claims it. */

@@ -15,6 +15,8 @@ export interface UdpFlowInit {
   readonly stream: QuicStream;
   readonly connection: EndpointConnection;
   readonly gate?: StreamGate;
+  /** Bytes of the stream that were read before the flow took it over. */
+  readonly early?: Buffer;
   /** `payload` is valid during the call only. */
   readonly onPayload: (payload: Uint8Array) => void;
   /** Called once; `code` is undefined when the peer ended the flow in good order. */
@@ -39,6 +41,7 @@ export class UdpFlow {
       onWritable: () => this.#flush(),
       onReset: (code) => this.#end(code),
     };
+    if (init.early && init.early.length > 0) this.#handleBytes(init.early);
   }
 
   /** Sends one payload of up to 65 535 bytes, or drops it. */

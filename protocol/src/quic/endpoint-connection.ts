@@ -9,6 +9,8 @@ import { QuicStream, type StreamOwner } from './quic-stream.js';
 import type { TimerEntry } from './timer-wheel.js';
 
 export interface ConnectionHandler {
+  /** The connection exists; its handshake has yet to run. */
+  onStart?(connection: EndpointConnection): void;
   /** The handshake is complete and the peer's certificate verified against the pinned CA. */
   onEstablished(connection: EndpointConnection): void;
   /** `payload` is the endpoint's own buffer: valid during the call, free to be overwritten. */
@@ -119,6 +121,11 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   forget(stream: QuicStream): void {
     this.#streams.delete(stream.id);
+  }
+
+  /** For the endpoint: the connection is in its table. */
+  start(): void {
+    this.#handler.onStart?.(this);
   }
 
   /** For the endpoint: hands everything that packets or timers brought to the handlers. */

@@ -43,8 +43,8 @@ export interface ServerInit {
   /** False only where the carrier has validated the peer already (relay sessions). */
   readonly retry: boolean;
   readonly maxConnections: number;
-  /** A peer with a validated address began a handshake. */
-  accept(peer: SocketAddress): ConnectionHandler;
+  /** A peer with a validated address began a handshake; undefined turns it away. */
+  accept(peer: SocketAddress): ConnectionHandler | undefined;
 }
 
 export interface EndpointInit {
@@ -262,9 +262,10 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     const id = originalId ? Buffer.from(header.dcid) : randomBytes(CONNECTION_ID_BYTES);
     if (id.length !== CONNECTION_ID_BYTES) return this.#drop('retry_token_invalid');
     const path = this.#pathFrom(host, port);
+    const handler = server.accept(path.from);
+    if (!handler) return this.#drop('too_many_connections');
     const quic = acceptQuic(id, originalId, path.to, path.from, server.config);
-    const connection = new EndpointConnection(quic, true, path, this, server.accept(path.from));
-    this.#add(connection, id);
+    const connection = this.#add(new EndpointConnection(quic, true, path, this, handler), id);
     // Retransmitted Initials still carry the id the client made up.
     if (!originalId) this.#bind(connection, header.dcid);
     return connection;
@@ -273,6 +274,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   #add(connection: EndpointConnection, id: Uint8Array): EndpointConnection {
     this.#connections.add(connection);
     this.#bind(connection, id);
+    connection.start();
     this.markDirty(connection);
     return connection;
   }

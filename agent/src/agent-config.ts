@@ -1,0 +1,20 @@
+// agent.yaml: where the relays are, who we are, and which local ports lead to which service.
+
+import { listenAddress, logSection, registrationSection, relaysSection, serviceName, tlsSection } from '@ztna/protocol';
+import { z } from 'zod';
+
+/** More local ports than a person can remember; bounds the sockets one file can ask for. */
+const MAX_LISTENERS = 256;
+
+export const agentSchema = z.strictObject({
+  relays: relaysSection,
+  tls: tlsSection,
+  registration: registrationSection,
+  /** Default: none, for `ztna-agent connect` alone. */
+  listeners: z
+    .array(z.strictObject({ service: serviceName, protocol: z.enum(['tcp', 'udp']).default('tcp'), listen: listenAddress }))
+    .max(MAX_LISTENERS)
+    .default([]),
+  log: logSection,
+});
+export type AgentConfig = z.infer<typeof agentSchema>;

@@ -1,0 +1,29 @@
+// connector.yaml: where the relays are, who we are, and the backend of each service.
+
+import { hostPort, identityName, logSection, registrationSection, relaysSection, serviceName, tlsSection } from '@ztna/protocol';
+import { z } from 'zod';
+import type { ServedService } from './service.js';
+
+const serviceSection = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']).default('tcp'),
+  backend: hostPort,
+  /** Names of agents, or '*' for every agent of the trust domain. An empty list allows nobody. */
+  allow: z.union([z.literal('*'), z.array(identityName)], { error: "must be a list of agents' names, or '*' for every agent" }),
+});
+
+export const connectorSchema = z.strictObject({
+  relays: relaysSection,
+  tls: tlsSection,
+  registration: registrationSection,
+  services: z.record(serviceName, serviceSection).refine((services) => Object.keys(services).length > 0, 'must name at least one service'),
+  log: logSection,
+});
+export type ConnectorConfig = z.infer<typeof connectorSchema>;
+
+export const servedServices = (config: ConnectorConfig): ServedService[] =>
+  Object.entries(config.services).map(([name, { protocol, backend, allow }]) => ({
+    name,
+    protocol,
+    backend,
+    allow: allow === '*' ? '*' : new Set(allow),
+  }));

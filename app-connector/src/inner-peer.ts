@@ -1,0 +1,92 @@
+// One agent's inner connection to one service, as the connector sees it: who it is, what it may
+// open, its flows. The relay's word counts for nothing here: identity and service come from the
+// inner handshake alone.
+
+import {
+  failureMeaning,
+  formatIdentity,
+  parseServiceDnsName,
+  readCertificateIdentity,
+  UdpFlowTable,
+  type ConnectionEnd,
+  type ConnectionHandler,
+  type EndpointConnection,
+  type FailureCode,
+  type Identity,
+  type Logger,
+  type QuicStream,
+} from '@ztna/protocol';
+import type { FlowQuota } from './flow-quota.js';
+import { InnerFlow, refuseFlow } from './inner-flow.js';
+import type { ServedService } from './service.js';
+
+export interface InnerPeerInit {
+  readonly trustDomain: string;
+  readonly services: ReadonlyMap<string, ServedService>;
+  readonly quota: FlowQuota;
+  readonly log: Logger;
+  onStart(connection: EndpointConnection): void;
+  onEnd(connection: EndpointConnection): void;
+}
+
+export class InnerPeer implements ConnectionHandler {
+  readonly #init: InnerPeerInit;
+  readonly #udpFlows = new UdpFlowTable();
+  #agent: Identity | undefined;
+  #service: ServedService | undefined;
+  #log: Logger;
+
+  constructor(init: InnerPeerInit) {
+    this.#init = init;
+    this.#log = init.log;
+  }
+
+  onStart(connection: EndpointConnection): void {
+    this.#init.onStart(connection);
+  }
+
+  onEstablished(connection: EndpointConnection): void {
+    const refusal = this.#admit(connection);
+    if (!refusal) return;
+    this.#log.warn('agent_refused', { code: refusal.code, reason: refusal.reason });
+    connection.close(refusal.code, refusal.reason);
+  }
+
+  onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {
+    this.#udpFlows.dispatch(payload.subarray(0, length));
+  }
+
+  onStream(connection: EndpointConnection, stream: QuicStream): void {
+    const { quota } = this.#init;
+    const agent = this.#agent;
+    const service = this.#service;
+    if (!agent || !service) return; // being closed; a stream without a handler is reset
+    if (!quota.take(agent.name)) {
+      refuseFlow(stream, 'too_many_flows', failureMeaning('too_many_flows'));
+      this.#log.warn('flow_refused', { service: service.name, code: 'too_many_flows' });
+      return;
+    }
+    const flow = new InnerFlow({ stream, connection, udpFlows: this.#udpFlows, agent, service, log: this.#log, onDone: () => quota.release(agent.name) });
+    flow.start();
+  }
+
+  onEnd(connection: EndpointConnection, end: ConnectionEnd): void {
+    this.#log.debug('agent_connection_ended', { code: end.code, reason: end.reason });
+    this.#init.onEnd(connection);
+  }
+
+  #admit(connection: EndpointConnection): { code: FailureCode; reason: string } | undefined {
+    const { trustDomain, services, log } = this.#init;
+    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+    if (!read.ok) return { code: read.code, reason: read.reason };
+    this.#log = log.child({ identity: formatIdentity(read.identity) });
+    if (read.identity.trustDomain !== trustDomain) return { code: 'trust_domain_mismatch', reason: failureMeaning('trust_domain_mismatch') };
+    if (read.identity.role !== 'agent') return { code: 'role_not_allowed', reason: 'only agents may open flows' };
+    const name = parseServiceDnsName(connection.quic.serverName() ?? '', trustDomain);
+    const service = name === undefined ? undefined : services.get(name);
+    if (!service) return { code: 'service_not_served', reason: failureMeaning('service_not_served') };
+    this.#agent = read.identity;
+    this.#service = service;
+    return undefined;
+  }
+}
