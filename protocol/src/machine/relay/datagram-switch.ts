@@ -1,0 +1,79 @@
+// The relay's hot path: one datagram in, one integer out. Owns the order of checks and their drop
+// reasons; the header's layout is wire/datagram-header.ts, the table session-table.ts.
+//
+//   header ─► registered? ─► type ─► slot ─► owner ─► tag ─► rewritten for the other end
+//
+// Forwarding is array loads and integer compares only: no allocation, no Map, no string.
+
+import {
+  checkHeader,
+  DatagramType,
+  readSlot,
+  readTag,
+  readType,
+  rewriteSession,
+  writeHeader,
+} from '../../wire/datagram-header.js';
+import type { DropReason } from '../../wire/drop-reasons.js';
+import type { DatagramCounters } from '../datagram-counters.js';
+import type { ConnectionId, RelayConnection } from './relay-connection.js';
+import { ROUTE_NOT_OWNER, ROUTE_SLOT_UNKNOWN, type SessionTable } from './session-table.js';
+
+/** The datagram was for the relay itself; nothing to do. */
+export const DATAGRAM_CONSUMED = -1;
+/** Counted by its reason; nothing to do. */
+export const DATAGRAM_DROPPED = -2;
+/** A keepalive, made its own answer in place and already counted as consumed: send it back to the sender. */
+export const DATAGRAM_REPLY = -3;
+
+export interface DatagramSwitchComponents {
+  /** Indexed by `ConnectionId`. */
+  readonly connections: readonly (RelayConnection | undefined)[];
+  readonly table: SessionTable<unknown>;
+  readonly counters: DatagramCounters;
+}
+
+export class DatagramSwitch {
+  readonly #connections: readonly (RelayConnection | undefined)[];
+  readonly #table: SessionTable<unknown>;
+  readonly #counters: DatagramCounters;
+
+  constructor({ connections, table, counters }: DatagramSwitchComponents) {
+    this.#connections = connections;
+    this.#table = table;
+    this.#counters = counters;
+  }
+
+  /** See `RelayMachine.handleDatagram`. */
+  route(conn: ConnectionId, datagram: Uint8Array, length: number): number {
+    this.#counters.countReceived();
+    const fault = checkHeader(datagram, length);
+    if (fault !== undefined) return this.#drop(fault);
+    if (this.#connections[conn]?.registered !== true) return this.#drop('not_registered');
+    const type = readType(datagram);
+    if (type !== DatagramType.data) return this.#consume(datagram, type);
+    const table = this.#table;
+    const peer = table.route(conn, readSlot(datagram), readTag(datagram));
+    if (peer < 0) return this.#drop(routeDrop(peer));
+    rewriteSession(datagram, peer, table.tagOf(peer));
+    return table.ownerOf(peer);
+  }
+
+  /** Keepalives are between a client and the relay: slot and tag go back as they came. */
+  #consume(datagram: Uint8Array, type: number): number {
+    this.#counters.countConsumed();
+    if (type !== DatagramType.keepalive) return DATAGRAM_CONSUMED;
+    writeHeader(datagram, DatagramType.keepaliveAck, readSlot(datagram), readTag(datagram));
+    return DATAGRAM_REPLY;
+  }
+
+  #drop(reason: DropReason): number {
+    this.#counters.countDropped(reason);
+    return DATAGRAM_DROPPED;
+  }
+}
+
+const routeDrop = (route: number): DropReason => {
+  if (route === ROUTE_SLOT_UNKNOWN) return 'slot_unknown';
+  return route === ROUTE_NOT_OWNER ? 'not_owner' : 'tag_mismatch';
+};

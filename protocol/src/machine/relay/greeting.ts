@@ -1,0 +1,50 @@
+// The first message of a connection: what the relay asks of `hello` and what it answers. Owns that
+// judgement; the certificate was judged by the handshake before.
+
+import type { FailureCode } from '../../failure-codes.js';
+import { formatIdentity, type Role } from '../../identity.js';
+import {
+  MAX_CONTROL_BYTES,
+  PROTOCOL_VERSION,
+  type ControlMessage,
+  type ControlMessageOf,
+  type ObservedAddress,
+} from '../../wire/control-messages.js';
+import type { RelayMachineInit } from './relay-init.js';
+
+export type HelloAnswer =
+  | { readonly ok: true; readonly helloAck: ControlMessageOf<'helloAck'> }
+  | { readonly ok: false; readonly code: FailureCode; readonly reason: string };
+
+/** @param role the one in the client's certificate, which `hello` must repeat */
+export const answerHello = (
+  message: ControlMessage,
+  role: Role,
+  observed: ObservedAddress,
+  relay: Pick<RelayMachineInit, 'identity' | 'software' | 'limits'>,
+): HelloAnswer => {
+  if (message.type !== 'hello') return refuse('unexpected_message', `${message.type} before hello`);
+  if (message.role !== role) {
+    return refuse('role_not_allowed', `hello as ${message.role} with the certificate of a ${role}`);
+  }
+  if (!message.versions.includes(PROTOCOL_VERSION)) {
+    return refuse('version_unsupported', `this relay speaks version ${PROTOCOL_VERSION}`);
+  }
+  const { identity, software, limits } = relay;
+  const helloAck: ControlMessageOf<'helloAck'> = {
+    type: 'helloAck',
+    version: PROTOCOL_VERSION,
+    software,
+    relay: formatIdentity(identity),
+    observed,
+    limits: {
+      maxServices: limits.maxServicesPerRegistration,
+      maxSessions: limits.maxSessionsPerAgent,
+      maxControlBytes: MAX_CONTROL_BYTES,
+      idleTimeoutMs: limits.idleTimeoutMs,
+    },
+  };
+  return { ok: true, helloAck };
+};
+
+const refuse = (code: FailureCode, reason: string): HelloAnswer => ({ ok: false, code, reason });

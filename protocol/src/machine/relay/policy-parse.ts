@@ -1,0 +1,84 @@
+// Reads a policy out of a parsed policy.yaml:
+//
+//   groups: {dev: [alice, bob]}
+//   rules:  [{allow: [alice, "group:dev"], services: [web, ssh-box]}]
+//
+// Owns syntax and references, and reports every fault at once by key path; files are the config's.
+
+import { z } from 'zod';
+import { isName, NAME_RULE } from '../../identity.js';
+import { Policy } from './policy.js';
+
+export interface PolicyFault {
+  /** As in `rules[0].allow[1]`; empty for the whole document. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export type ParsePolicyResult =
+  | { readonly ok: true; readonly policy: Policy }
+  | { readonly ok: false; readonly faults: readonly PolicyFault[] };
+
+const GROUP_PREFIX = 'group:';
+
+/**
+ * Parses a policy document. Empty or missing `rules` deny everything; an empty document (null) is
+ * a fault, so that a truncated file can't silently revoke every session on reload.
+ */
+export const parsePolicy = (value: unknown): ParsePolicyResult => {
+  const parsed = policySchema(groupNames(value)).safeParse(value);
+  if (!parsed.success) return { ok: false, faults: parsed.error.issues.flatMap(toFaults) };
+  const { groups, rules } = parsed.data;
+  const members = new Map(Object.entries(groups));
+  const expand = (entry: string): readonly string[] =>
+    entry.startsWith(GROUP_PREFIX) ? members.get(entry.slice(GROUP_PREFIX.length))! : [entry];
+  return {
+    ok: true,
+    policy: new Policy(rules.map((rule) => ({ agents: rule.allow.flatMap(expand), services: rule.services }))),
+  };
+};
+
+/** The schema knows the group names, so a dangling reference is reported along with every other fault. */
+const policySchema = (groups: ReadonlySet<string>) => {
+  const name = z.string().refine(isName, { error: (issue) => `${quote(issue.input)} is not a name: ${NAME_RULE}` });
+  const allowEntry = z.string().superRefine((entry, context) => {
+    const message = allowEntryFault(entry, groups);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+  return z.strictObject({
+    groups: z.record(name, z.array(name)).default({}),
+    rules: z.array(z.strictObject({ allow: z.array(allowEntry), services: z.array(name) })).default([]),
+  });
+};
+
+const allowEntryFault = (entry: string, groups: ReadonlySet<string>): string | undefined => {
+  if (entry.startsWith(GROUP_PREFIX)) {
+    const group = entry.slice(GROUP_PREFIX.length);
+    return groups.has(group) ? undefined : `there is no group ${quote(group)} under groups`;
+  }
+  return isName(entry) ? undefined : `${quote(entry)} is neither group:<name> nor an agent name: ${NAME_RULE}`;
+};
+
+const groupNames = (value: unknown): ReadonlySet<string> => {
+  if (typeof value !== 'object' || value === null || !('groups' in value)) return new Set();
+  const { groups } = value;
+  return new Set(typeof groups === 'object' && groups !== null ? Object.keys(groups) : []);
+};
+
+const toFaults = (issue: z.core.$ZodIssue): PolicyFault[] => {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: formatPath([...issue.path, key]), message: 'unknown key' }));
+  }
+  if (issue.code === 'invalid_key') {
+    return [{ path: formatPath(issue.path), message: `not a valid group name: ${NAME_RULE}` }];
+  }
+  return [{ path: formatPath(issue.path), message: issue.message }];
+};
+
+const formatPath = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`;
+    return text === '' ? String(key) : `${text}.${String(key)}`;
+  }, '');
+
+const quote = (value: unknown): string => JSON.stringify(value);

@@ -1,0 +1,89 @@
+// Registration: from a token to the right to open sessions (agent) or to be asked for them
+// (connector). Owns the answer and its consequences; judging the token is the verifier's.
+
+import type { FailureCode } from '../../failure-codes.js';
+import type { Drain } from './drain.js';
+import type { Registry } from './registry.js';
+import type { RelayConnection } from './relay-connection.js';
+import type { RelayLimits } from './relay-limits.js';
+import { clipReason, type RelayOutbox } from './relay-outbox.js';
+import type { TokenVerifier } from './token-verifier.js';
+
+/** Closes a connection and ends what it holds. */
+export type CloseConnection = (connection: RelayConnection, code: FailureCode, reason: string, now: number) => void;
+
+export interface RegistrarComponents {
+  readonly registry: Registry;
+  readonly outbox: RelayOutbox;
+  readonly drain: Drain;
+  readonly limits: RelayLimits;
+  readonly verifyToken: TokenVerifier;
+  readonly wallClock: () => number;
+  readonly close: CloseConnection;
+}
+
+export class Registrar {
+  readonly #components: RegistrarComponents;
+
+  constructor(components: RegistrarComponents) {
+    this.#components = components;
+  }
+
+  /**
+   * Answers `register`. A refusal leaves an earlier registration of the connection as it was; an
+   * acceptance replaces its services, for new sessions: those that are open stay.
+   */
+  register(connection: RelayConnection, token: Uint8Array, now: number): void {
+    const { drain, verifyToken, wallClock, limits } = this.#components;
+    // Not the client's failure, so it doesn't count against it, and the token stays unused.
+    if (drain.active) return this.#nack(connection, 'draining', 'this relay is shutting down', false);
+    const { identity, fingerprint, certificateServices } = connection.peer;
+    const verdict = verifyToken(token, { identity, fingerprint, certificateServices, nowEpochMs: wallClock() });
+    if (!verdict.ok) return this.#refuse(connection, verdict.code, verdict.reason, now);
+    const services = new Set(verdict.services);
+    if (services.size > limits.maxServicesPerRegistration) {
+      const reason = `${services.size} services, at most ${limits.maxServicesPerRegistration} are allowed`;
+      return this.#refuse(connection, 'too_many_services', reason, now);
+    }
+    this.#accept(connection, services, verdict.keyId, now);
+  }
+
+  #accept(connection: RelayConnection, services: ReadonlySet<string>, keyId: string, now: number): void {
+    const { registry, outbox } = this.#components;
+    const { id: conn, uri: identity } = connection;
+    connection.registered = true;
+    connection.failedRegistrations = 0;
+    outbox.send(connection, { type: 'registerAck', services: [...services] });
+    outbox.event({ level: 'info', name: 'registration_accepted', conn, identity, keyId, services: [...services] });
+    if (!connection.isConnector) return;
+    const older = registry.registered(identity);
+    const replaced = older === connection ? undefined : older;
+    // The new registration stands before the old one's sessions end, so that pending opens move over.
+    if (replaced !== undefined) registry.remove(replaced);
+    registry.set(connection, services);
+    if (replaced !== undefined) this.#replace(replaced, connection, now);
+  }
+
+  #replace(older: RelayConnection, newer: RelayConnection, now: number): void {
+    const { outbox, close } = this.#components;
+    const code = 'registration_replaced';
+    outbox.event({ level: 'warn', name: code, conn: older.id, identity: older.uri, code, by: newer.id });
+    close(older, code, 'a newer connection registered this identity', now);
+  }
+
+  #refuse(connection: RelayConnection, code: FailureCode, reason: string, now: number): void {
+    const { limits, close } = this.#components;
+    connection.failedRegistrations += 1;
+    const closing = connection.failedRegistrations >= limits.maxFailedRegistrations;
+    this.#nack(connection, code, reason, closing);
+    if (closing) close(connection, code, `${connection.failedRegistrations} registrations refused in a row`, now);
+  }
+
+  #nack(connection: RelayConnection, code: FailureCode, text: string, closing: boolean): void {
+    const { outbox } = this.#components;
+    const { id: conn, uri: identity } = connection;
+    const reason = clipReason(text);
+    outbox.send(connection, { type: 'registerNack', code, reason });
+    outbox.event({ level: 'warn', name: 'registration_refused', conn, identity, code, reason, closing });
+  }
+}

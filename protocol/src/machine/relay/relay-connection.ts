@@ -1,0 +1,59 @@
+// One client connection as the relay's state machine sees it. Owns its fields; the transitions are
+// the machine's (hello), the registrar's (registered) and the broker's (sessions).
+
+import type { Identity } from '../../identity.js';
+import type { ObservedAddress } from '../../wire/control-messages.js';
+import type { IdentityAccount } from './identity-accounts.js';
+import type { Session } from './session.js';
+
+/**
+ * A connection as the driver numbers it: an integer >= 0, kept small by reuse, because tables are
+ * indexed with it. Free again after `handleDisconnected`.
+ */
+export type ConnectionId = number;
+
+/** What the handshake proved about a client. */
+export interface RelayPeer {
+  readonly identity: Identity;
+  /** Services its certificate gives the right to serve (`<service>.svc.<trust-domain>`). */
+  readonly certificateServices: readonly string[];
+  /** SHA-256 of its certificate, what registration tokens are bound to. */
+  readonly fingerprint: Uint8Array;
+  readonly observed: ObservedAddress;
+}
+
+/** `greeting` until `hello`; `closed` from the close command until `handleDisconnected`. */
+export type ConnectionPhase = 'greeting' | 'ready' | 'closed';
+
+export class RelayConnection {
+  readonly id: ConnectionId;
+  readonly peer: RelayPeer;
+  /** Shared by all connections of the identity. */
+  readonly account: IdentityAccount;
+  /** Sessions with an end here, pending ones included: teardown costs what the connection holds. */
+  readonly sessions = new Set<Session>();
+  observed: ObservedAddress;
+  phase: ConnectionPhase = 'greeting';
+  registered = false;
+  failedRegistrations = 0;
+
+  constructor(id: ConnectionId, peer: RelayPeer, account: IdentityAccount) {
+    this.id = id;
+    this.peer = peer;
+    this.account = account;
+    this.observed = peer.observed;
+  }
+
+  /** The identity as a URI. */
+  get uri(): string {
+    return this.account.uri;
+  }
+
+  get name(): string {
+    return this.peer.identity.name;
+  }
+
+  get isConnector(): boolean {
+    return this.peer.identity.role === 'connector';
+  }
+}

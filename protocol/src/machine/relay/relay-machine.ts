@@ -1,0 +1,268 @@
+// The relay's state machine: who is connected, who may do what, and who is told. No I/O, no clock,
+// no randomness of its own. Owns connections and the dispatch of their messages; registration is
+// registrar.ts, sessions are session-broker.ts, datagrams datagram-switch.ts.
+//
+// Driver contract: call one handle method, then `nextCommand` until undefined, then arm a timer for
+// `pollTimeout`. `now` is milliseconds of a clock that never goes back.
+
+import type { FailureCode } from '../../failure-codes.js';
+import { formatIdentity } from '../../identity.js';
+import type { ControlMessage, ObservedAddress } from '../../wire/control-messages.js';
+import { DatagramCounters } from '../datagram-counters.js';
+import { DatagramSwitch } from './datagram-switch.js';
+import { DeadlineList } from './deadline-list.js';
+import { Drain } from './drain.js';
+import { answerHello } from './greeting.js';
+import { IdentityAccounts } from './identity-accounts.js';
+import type { Policy } from './policy.js';
+import { Registrar } from './registrar.js';
+import { Registry } from './registry.js';
+import { RelayConnection, type ConnectionId, type RelayPeer } from './relay-connection.js';
+import type { ControlStreamFault, RelayMachineInit, RelayStats } from './relay-init.js';
+import { RelayOutbox, clipAbout, clipReason, type RelayCommand } from './relay-outbox.js';
+import { maySend } from './role-rules.js';
+import type { Session } from './session.js';
+import { SessionBroker } from './session-broker.js';
+import { SessionTable } from './session-table.js';
+
+export class RelayMachine {
+  /** The machine counts received, consumed and its own drops; the driver counts the rest. */
+  readonly counters = new DatagramCounters();
+  readonly #init: RelayMachineInit;
+  readonly #connections: (RelayConnection | undefined)[] = [];
+  #connectionCount = 0;
+  readonly #accounts = new IdentityAccounts();
+  readonly #greetings: DeadlineList<RelayConnection>;
+  readonly #outbox = new RelayOutbox();
+  readonly #drain = new Drain();
+  readonly #registry = new Registry();
+  readonly #table: SessionTable<Session>;
+  readonly #registrar: Registrar;
+  readonly #broker: SessionBroker;
+  readonly #switch: DatagramSwitch;
+
+  constructor(init: RelayMachineInit) {
+    const { limits, policy, verifyToken, wallClock } = init;
+    const shared = { registry: this.#registry, outbox: this.#outbox, drain: this.#drain, limits };
+    this.#init = init;
+    this.#greetings = new DeadlineList(limits.helloTimeoutMs);
+    this.#table = new SessionTable(init.randomU32);
+    this.#broker = new SessionBroker({ ...shared, table: this.#table, policy });
+    const close = this.#close.bind(this);
+    this.#registrar = new Registrar({ ...shared, verifyToken, wallClock, close });
+    this.#switch = new DatagramSwitch({ connections: this.#connections, table: this.#table, counters: this.counters });
+  }
+
+  /** A client finished its handshake: certificate verified, identity read. `conn` must be free. */
+  handleConnected(conn: ConnectionId, peer: RelayPeer, now: number): void {
+    if (this.#connections[conn] !== undefined) this.handleDisconnected(conn, now);
+    const connection = new RelayConnection(conn, peer, this.#accounts.join(formatIdentity(peer.identity)));
+    this.#connections[conn] = connection;
+    this.#connectionCount += 1;
+    this.#greetings.set(connection, now);
+    const { uri: identity, observed } = connection;
+    this.#outbox.event({ level: 'info', name: 'client_connected', conn, identity, observed });
+    if (peer.identity.trustDomain !== this.#init.identity.trustDomain) {
+      this.#refuse(connection, 'trust_domain_mismatch', `this relay serves ${this.#init.identity.trustDomain}`, now);
+    } else if (peer.identity.role === 'relay') {
+      this.#refuse(connection, 'role_not_allowed', 'a relay certificate is no client certificate', now);
+    } else if (this.#drain.finished) {
+      this.#refuse(connection, 'draining', 'this relay has shut down', now);
+    }
+  }
+
+  /** Messages on a connection that is closed or was never connected are ignored. */
+  handleControl(conn: ConnectionId, message: ControlMessage, now: number): void {
+    const connection = this.#live(conn);
+    if (connection === undefined) return;
+    if (connection.phase === 'greeting') this.#greet(connection, message, now);
+    else if (maySend(connection.peer.identity.role, message.type)) this.#dispatch(connection, message, now);
+    else this.#refuseMessage(connection, message.type);
+    this.#settleDrain(now);
+  }
+
+  /** Not fatal: answered with `error`. Fatal, or before `hello`: answered, then closed with the code. */
+  handleControlFault(conn: ConnectionId, fault: ControlStreamFault, now: number): void {
+    const connection = this.#live(conn);
+    if (connection === undefined) return;
+    const { code } = fault;
+    const fatal = fault.fatal || connection.phase === 'greeting';
+    const reason = clipReason(fault.reason);
+    const about = clipAbout(fault.about ?? '');
+    this.#outbox.error(connection, code, reason, about);
+    const { uri: identity } = connection;
+    this.#outbox.event({ level: 'warn', name: 'control_fault', conn, identity, code, reason, about, fatal });
+    if (fatal) this.#close(connection, code, reason, now);
+    this.#settleDrain(now);
+  }
+
+  /**
+   * HOT PATH. Where a relayed datagram goes: a connection (>= 0; slot and tag were rewritten in
+   * place), or `DATAGRAM_CONSUMED`, `DATAGRAM_DROPPED`, `DATAGRAM_REPLY`. Everything is counted but
+   * the forwarding itself: for a result >= 0 the driver counts `forwarded` or a drop
+   * (`peer_queue_full`, `too_large`, `peer_gone`). Queues no command.
+   *
+   * @param length bytes of the datagram within the buffer
+   */
+  handleDatagram(conn: ConnectionId, datagram: Uint8Array, length: number): number {
+    return this.#switch.route(conn, datagram, length);
+  }
+
+  /** The client's address as this relay sees it, whenever QUIC has validated a new one. */
+  handleAddressChanged(conn: ConnectionId, observed: ObservedAddress, _now: number): void {
+    const connection = this.#live(conn);
+    if (connection === undefined) return;
+    const { host, port } = connection.observed;
+    if (host === observed.host && port === observed.port) return;
+    connection.observed = observed;
+    if (connection.phase === 'ready') this.#outbox.send(connection, { type: 'observedAddress', observed });
+  }
+
+  /** The connection is gone, for whatever reason, and its id free. */
+  handleDisconnected(conn: ConnectionId, now: number): void {
+    const connection = this.#connections[conn];
+    if (connection === undefined) return;
+    this.#retire(connection, goneCode(connection), now);
+    this.#connections[conn] = undefined;
+    this.#connectionCount -= 1;
+    this.#accounts.leave(connection.account);
+    this.#outbox.event({ level: 'info', name: 'client_disconnected', conn, identity: connection.uri });
+    this.#settleDrain(now);
+  }
+
+  /** Applies to new opens at once; open and pending sessions that lost their right end, both sides told. */
+  setPolicy(policy: Policy, now: number): void {
+    const revokedSessions = this.#broker.setPolicy(policy);
+    this.#outbox.event({ level: 'info', name: 'policy_replaced', revokedSessions });
+    this.#settleDrain(now);
+  }
+
+  /**
+   * Shuts down: registrations and opens are refused, sessions go on until none is left or the time is
+   * over; then every connection is closed with `draining` and the command `drained` comes, once.
+   *
+   * @param deadlineMs milliseconds from now; a second call can only shorten it
+   */
+  drain(deadlineMs: number, now: number): void {
+    if (this.#drain.finished || !this.#drain.start(now + deadlineMs)) return;
+    this.#outbox.event({ level: 'info', name: 'drain_started', deadlineMs, sessions: this.#broker.size });
+    for (const connection of this.#connections) {
+      if (connection?.phase === 'ready') this.#sendDrain(connection, now);
+    }
+    this.#settleDrain(now);
+  }
+
+  /** When `handleTimeout` is due, in the milliseconds of `now`; undefined: nothing waits. */
+  pollTimeout(): number | undefined {
+    const candidates = [this.#greetings.earliest, this.#broker.earliestDeadline, this.#drain.deadline];
+    const deadlines = candidates.filter((deadline) => deadline !== undefined);
+    return deadlines.length === 0 ? undefined : Math.min(...deadlines);
+  }
+
+  /** Acts on every deadline that is due; early calls are harmless. */
+  handleTimeout(now: number): void {
+    for (let connection; (connection = this.#greetings.takeDue(now)); ) {
+      this.#refuse(connection, 'handshake_timeout', `no hello within ${this.#init.limits.helloTimeoutMs} ms`, now);
+    }
+    this.#broker.handleTimeout(now);
+    this.#settleDrain(now);
+  }
+
+  nextCommand(): RelayCommand | undefined {
+    return this.#outbox.next();
+  }
+
+  stats(): RelayStats {
+    return {
+      connections: this.#connectionCount,
+      identities: this.#accounts.size,
+      registeredConnectors: this.#registry.connectors,
+      services: this.#registry.services,
+      sessions: this.#broker.size,
+      pendingSessions: this.#broker.pending,
+      sessionEnds: this.#table.size,
+    };
+  }
+
+  #live(conn: ConnectionId): RelayConnection | undefined {
+    const connection = this.#connections[conn];
+    return connection?.phase === 'closed' ? undefined : connection;
+  }
+
+  #greet(connection: RelayConnection, message: ControlMessage, now: number): void {
+    const answer = answerHello(message, connection.peer.identity.role, connection.observed, this.#init);
+    if (!answer.ok) return this.#refuse(connection, answer.code, answer.reason, now);
+    this.#greetings.cancel(connection);
+    connection.phase = 'ready';
+    this.#outbox.send(connection, answer.helloAck);
+    if (this.#drain.active) this.#sendDrain(connection, now);
+  }
+
+  /** Every type that role-rules.ts lets through has its case. */
+  #dispatch(connection: RelayConnection, message: ControlMessage, now: number): void {
+    switch (message.type) {
+      case 'register':
+        return this.#registrar.register(connection, message.token, now);
+      case 'open':
+        return this.#broker.open(connection, message, now);
+      case 'accept':
+        return this.#broker.accept(connection, message.session);
+      case 'reject':
+        return this.#broker.reject(connection, message, now);
+      case 'closeSession':
+        return this.#broker.close(connection, message.session, now);
+      case 'ping':
+        return this.#outbox.send(connection, { type: 'pong', timestamp: message.timestamp });
+    }
+  }
+
+  #refuseMessage(connection: RelayConnection, about: string): void {
+    const code = 'unexpected_message';
+    this.#outbox.error(connection, code, `${about} is not for this role to send, or not now`, about);
+    const { id: conn, uri: identity } = connection;
+    this.#outbox.event({ level: 'warn', name: 'message_refused', conn, identity, code, about });
+  }
+
+  #refuse(connection: RelayConnection, code: FailureCode, reason: string, now: number): void {
+    const { id: conn, uri: identity } = connection;
+    this.#outbox.event({ level: 'warn', name: 'client_refused', conn, identity, code, reason });
+    this.#close(connection, code, reason, now);
+  }
+
+  #sendDrain(connection: RelayConnection, now: number): void {
+    this.#outbox.send(connection, { type: 'drain', deadlineMs: this.#drain.remainingMs(now) });
+  }
+
+  /** The machine's own decision to close. The connection holds nothing from here on. */
+  #close(connection: RelayConnection, code: FailureCode, reason: string, now: number): void {
+    if (connection.phase === 'closed') return;
+    this.#outbox.close(connection, code, reason);
+    const speaksForSessions = code === 'registration_replaced' || code === 'draining';
+    this.#retire(connection, speaksForSessions ? code : goneCode(connection), now);
+  }
+
+  /** Takes a connection out of everything; its sessions end with `code` for the other side. */
+  #retire(connection: RelayConnection, code: FailureCode, now: number): void {
+    if (connection.phase === 'closed') return;
+    connection.phase = 'closed';
+    connection.registered = false;
+    this.#greetings.cancel(connection);
+    this.#registry.remove(connection);
+    this.#broker.endAll(connection, code, now);
+  }
+
+  #settleDrain(now: number): void {
+    const { deadline } = this.#drain;
+    if (deadline === undefined || (now < deadline && this.#broker.size > 0)) return;
+    this.#drain.finished = true;
+    this.#outbox.event({ level: 'info', name: 'drain_finished', sessions: this.#broker.size });
+    const connections = this.#connections.filter((connection) => connection !== undefined);
+    // First nobody serves anything: a pending open must not move to a connector about to be closed.
+    for (const connection of connections) this.#registry.remove(connection);
+    for (const connection of connections) this.#close(connection, 'draining', 'this relay is shutting down', now);
+    this.#outbox.drained();
+  }
+}
+
+const goneCode = (connection: RelayConnection): FailureCode =>
+  connection.isConnector ? 'connector_gone' : 'agent_gone';
