@@ -43,6 +43,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   #nextStream: number;
   #established = false;
   #ended = false;
+  #pendingClose: { readonly code: FailureCode; readonly reason: string } | undefined;
 
   // The endpoint's bookkeeping, kept here so that the datagram path needs no lookups.
   due = Infinity;
@@ -104,10 +105,18 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.markDirty();
   }
 
-  /** Closes with an application code; `onEnd` follows at the endpoint's next turn. */
+  /** Sends what streams hold ready, then closes with an application code; `onEnd` follows at the endpoint's next turn. */
   close(code: FailureCode, reason: string = failureMeaning(code)): void {
-    this.quic.close(true, failureNumber(code), reason);
+    this.#pendingClose ??= { code, reason };
     this.#owner.markDirty(this);
+  }
+
+  /** For the endpoint, after a flush: closes now if `close` was called. True when there is something to flush. */
+  applyPendingClose(): boolean {
+    if (!this.#pendingClose) return false;
+    this.quic.close(true, failureNumber(this.#pendingClose.code), this.#pendingClose.reason);
+    this.#pendingClose = undefined;
+    return true;
   }
 
   markDirty(): void {
@@ -146,6 +155,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** For the endpoint: ends at once, without waiting for the network. */
   abandon(code: FailureCode): void {
     this.close(code);
+    this.applyPendingClose();
     this.#end({ code, reason: failureMeaning(code), by: 'local' });
   }
 

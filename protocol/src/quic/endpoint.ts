@@ -198,6 +198,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     connection.isDirty = false;
     if (!this.#connections.has(connection)) return;
     this.#flush(connection);
+    if (connection.applyPendingClose()) this.#flush(connection);
     const { quic } = connection;
     if (!connection.hasEnded && (quic.localError() || quic.isClosed())) connection.deliver();
     if (quic.isClosed()) return this.#remove(connection);

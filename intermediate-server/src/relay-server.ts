@@ -1,0 +1,247 @@
+// The relay's driver: one UDP socket, the QUIC endpoint and the relay machine. The way of a datagram:
+//
+//   1 udp/plain-socket.ts          packet from the kernel
+//   2 quic/endpoint.ts             connection id → connection           drops: PACKET_DROP_REASONS
+//   3 quic/endpoint-connection.ts  decrypted by QUIC, taken off its datagram queue
+//   4 RelayClient.onDatagram       here, one call:
+//   5 machine/relay/datagram-switch.ts  header, slot, owner, tag; slot and tag rewritten in place   drops: DROP_REASONS
+//   6 RelayServer.forward          peer's bounded queue                 drops: peer_queue_full, too_large, peer_gone
+//   7 quic/endpoint.ts             encrypted and sent with the peer's next run
+
+import { performance } from 'node:perf_hooks';
+import { randomBytes } from 'node:crypto';
+import {
+  ControlChannel,
+  createQuicConfig,
+  DATAGRAM_QUEUE_FULL,
+  DATAGRAM_QUEUED,
+  DATAGRAM_REPLY,
+  DATAGRAM_TOO_LARGE,
+  DEFAULT_RELAY_LIMITS,
+  Endpoint,
+  failureMeaning,
+  formatAddress,
+  formatIdentity,
+  OUTER_IDLE_MS,
+  OUTER_PROFILE,
+  readCertificateIdentity,
+  RelayMachine,
+  ReplayLog,
+  SOFTWARE,
+  verifyToken,
+  type ConnectionEnd,
+  type ConnectionHandler,
+  type DatagramSocket,
+  type EndpointConnection,
+  type FailureCode,
+  type Keyring,
+  type Logger,
+  type Policy,
+  type QuicStream,
+  type RelayCommand,
+  type SocketAddress,
+  type TlsMaterial,
+} from '@ztna/protocol';
+
+/** Concurrent connections in all; at 41 KB each (measured) half a gigabyte. */
+const MAX_CONNECTIONS = 12_000;
+/** The control stream is the first a client opens (RFC 9000 §2.1), and the only one it may. */
+const CONTROL_STREAM_ID = 0;
+
+export interface RelayServerInit {
+  readonly socket: DatagramSocket;
+  readonly tls: TlsMaterial;
+  readonly keyring: Keyring;
+  readonly policy: Policy;
+  readonly log: Logger;
+}
+
+export class RelayServer {
+  readonly machine: RelayMachine;
+  readonly #endpoint: Endpoint;
+  readonly #log: Logger;
+  readonly #clients: (RelayClient | undefined)[] = [];
+  readonly #freeIds: number[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #onDrained: (() => void) | undefined;
+
+  constructor({ socket, tls, keyring, policy, log }: RelayServerInit) {
+    this.#log = log;
+    const replayLog = new ReplayLog();
+    const audience = formatIdentity(tls.identity);
+    this.machine = new RelayMachine({
+      identity: tls.identity,
+      software: SOFTWARE,
+      policy,
+      randomU32: () => randomBytes(4).readUInt32BE(),
+      wallClock: Date.now,
+      limits: { ...DEFAULT_RELAY_LIMITS, idleTimeoutMs: OUTER_IDLE_MS },
+      verifyToken: (token, context) => {
+        const verdict = verifyToken(token, { ...context, audience, now: context.nowEpochMs }, keyring, replayLog);
+        return verdict.ok ? { ok: true, services: verdict.claims.services, keyId: verdict.keyId } : verdict;
+      },
+    });
+    const pems = { caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem };
+    this.#endpoint = new Endpoint({
+      socket,
+      server: {
+        config: createQuicConfig({ ...OUTER_PROFILE, ...pems }),
+        retry: true,
+        maxConnections: MAX_CONNECTIONS,
+        accept: (peer) => new RelayClient(this, peer, log),
+      },
+    });
+  }
+
+  get local(): SocketAddress {
+    return this.#endpoint.local;
+  }
+
+  /** Packets that never reached a connection, by reason. */
+  get packetDrops(): Endpoint['drops'] {
+    return this.#endpoint.drops;
+  }
+
+  /** Tells every client to go elsewhere and resolves when no session is left, or after `deadlineMs`. */
+  drain(deadlineMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDrained = resolve;
+      this.machine.drain(deadlineMs, performance.now());
+      this.pump();
+    });
+  }
+
+  /** Closes every connection and the socket. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#endpoint.close('draining');
+    clearTimeout(this.#timer);
+  }
+
+  /** The lowest free id, so that the machine's tables stay dense. */
+  admit(client: RelayClient): number {
+    const id = this.#freeIds.pop() ?? this.#clients.length;
+    this.#clients[id] = client;
+    return id;
+  }
+
+  release(id: number): void {
+    this.#clients[id] = undefined;
+    this.#freeIds.push(id);
+  }
+
+  /** Step 6: from the switch to the peer's queue. */
+  forward(target: number, datagram: Uint8Array): void {
+    const { counters } = this.machine;
+    const peer = this.#clients[target]?.connection;
+    if (!peer) return counters.countDropped('peer_gone');
+    const outcome = peer.sendDatagram(datagram);
+    if (outcome === DATAGRAM_QUEUED) counters.countForwarded();
+    else if (outcome === DATAGRAM_QUEUE_FULL) counters.countDropped('peer_queue_full');
+    else counters.countDropped(outcome === DATAGRAM_TOO_LARGE ? 'too_large' : 'peer_gone');
+  }
+
+  /** Performs what the machine has asked for and arms its next deadline. */
+  pump(): void {
+    for (let command; (command = this.machine.nextCommand()); ) this.#perform(command);
+    clearTimeout(this.#timer);
+    const at = this.machine.pollTimeout();
+    if (at === undefined) return;
+    this.#timer = setTimeout(() => {
+      this.machine.handleTimeout(performance.now());
+      this.pump();
+    }, Math.max(0, Math.ceil(at - performance.now())));
+  }
+
+  #perform(command: RelayCommand): void {
+    switch (command.kind) {
+      case 'send':
+        return this.#clients[command.conn]?.control?.send(command.message);
+      case 'close':
+        return this.#clients[command.conn]?.connection?.close(command.code, command.reason);
+      case 'event': {
+        const { level, name, ...fields } = command.event;
+        return this.#log[level](name, fields);
+      }
+      case 'drained':
+        return this.#onDrained?.();
+    }
+  }
+}
+
+/** One client's connection: from the handshake to its end. */
+class RelayClient implements ConnectionHandler {
+  connection: EndpointConnection | undefined;
+  control: ControlChannel | undefined;
+  readonly #server: RelayServer;
+  readonly #peer: SocketAddress;
+  readonly #log: Logger;
+  /** Known to the machine under this id; undefined before the handshake is complete. */
+  #id: number | undefined;
+
+  constructor(server: RelayServer, peer: SocketAddress, log: Logger) {
+    this.#server = server;
+    this.#peer = peer;
+    this.#log = log;
+  }
+
+  onEstablished(connection: EndpointConnection): void {
+    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+    if (!read.ok) {
+      this.#refused(read.code, read.reason);
+      return connection.close(read.code, read.reason);
+    }
+    this.connection = connection;
+    this.#id = this.#server.admit(this);
+    const { identity, services, fingerprint } = read;
+    const { peerAddress: observed } = connection;
+    this.#server.machine.handleConnected(this.#id, { identity, certificateServices: services, fingerprint, observed }, performance.now());
+  }
+
+  onStream(connection: EndpointConnection, stream: QuicStream): void {
+    if (stream.id !== CONTROL_STREAM_ID || this.control || this.#id === undefined) return;
+    const id = this.#id;
+    const { machine } = this.#server;
+    this.control = new ControlChannel(stream, {
+      onMessage: (message) => machine.handleControl(id, message, performance.now()),
+      onFault: (fault) => machine.handleControlFault(id, fault, performance.now()),
+      onControlEnd: (code) => connection.close(code),
+    });
+  }
+
+  /** Steps 4 and 5. */
+  onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {
+    if (this.#id === undefined) return;
+    const target = this.#server.machine.handleDatagram(this.#id, payload, length);
+    if (target >= 0) this.#server.forward(target, payload.subarray(0, length));
+    else if (target === DATAGRAM_REPLY) this.connection?.sendDatagram(payload.subarray(0, length));
+  }
+
+  onDelivered(): void {
+    this.#server.pump();
+  }
+
+  onMigrated(connection: EndpointConnection): void {
+    if (this.#id !== undefined) this.#server.machine.handleAddressChanged(this.#id, connection.peerAddress, performance.now());
+  }
+
+  onEnd(_connection: EndpointConnection, end: ConnectionEnd): void {
+    this.connection = undefined;
+    this.control?.stop();
+    if (this.#id === undefined) return this.#refused(end.code, end.reason);
+    this.#server.machine.handleDisconnected(this.#id, performance.now());
+    this.#server.release(this.#id);
+    this.#id = undefined;
+    this.#server.pump();
+  }
+
+  /** The handshake failed, or the certificate has no identity of ours. Reported once. */
+  #refused(code: FailureCode, reason: string): void {
+    if (this.#reported) return;
+    this.#reported = true;
+    this.#log.warn('handshake_refused', { code, reason: reason || failureMeaning(code) });
+    this.#log.debug('handshake_refused_address', { address: formatAddress(this.#peer) });
+  }
+
+  #reported = false;
+}
