@@ -71,6 +71,7 @@ export const parseEnvelope = (token: Uint8Array): EnvelopeResult => {
 
   const payloadLength = (token[payloadLengthAt]! << 8) | token[payloadLengthAt + 1]!;
   const signatureAt = payloadAt + payloadLength;
+  if (token.length < signatureAt) return refuse(`token is ${token.length} bytes; ends inside the payload of ${payloadLength}`);
   if (!signatureLengths.has(token.length - signatureAt)) {
     return refuse(`${token.length - signatureAt} bytes follow the payload; a signature is 64 or 32`);
   }

@@ -82,6 +82,11 @@ const scoped = (scope: Record<string, unknown>): Keyring =>
 const refusals: Refusal[] = [
   { title: 'garbage', code: 'token_malformed', says: /version is 255; must be 1/, token: new Uint8Array(100).fill(255) },
   { title: 'a key id with a line break', code: 'token_malformed', says: /keyId must be/, token: sealPayload(new Uint8Array(), 'ed25519', 'shop\n2026') },
+  { title: 'a single byte', code: 'token_malformed', says: /1 bytes; its head alone is 2/, token: mint().subarray(0, 1) },
+  { title: 'a token cut inside the key id', code: 'token_malformed', says: /ends inside the key id/, token: mint().subarray(0, 8) },
+  { title: 'a token cut inside the payload length', code: 'token_malformed', says: /ends inside the key id or payload length/, token: mint().subarray(0, 12) },
+  { title: 'a token cut inside the payload', code: 'token_malformed', says: /100 bytes; ends inside the payload of/, token: mint().subarray(0, 100) },
+  { title: 'a signature one byte short', code: 'token_malformed', says: /63 bytes follow the payload; a signature is 64 or 32/, token: mint().subarray(0, -1) },
   { title: 'a token over 8192 bytes', code: 'token_malformed', says: /8193 bytes; at most 8192/, token: new Uint8Array(8193) },
   { title: 'an unknown key', code: 'token_unknown_key', says: /keyId is other/, token: mint({}, registrationKey('other')) },
   { title: 'a token signed with another key under the same id', code: 'token_bad_signature', says: /shop-2026/, token: mint({}, registrationKey('shop-2026', 'ed25519', seedOf(9))) },
