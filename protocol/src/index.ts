@@ -68,3 +68,4 @@ export * from './machine/relay/relay-machine.js';
 export type { RelayCommand } from './machine/relay/relay-outbox.js';
 export type * from './machine/relay/token-verifier.js';
 export * from './config/load-document.js';
+export * from './machine/client/index.js';

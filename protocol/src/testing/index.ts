@@ -1,2 +1,2 @@
 // Test fixtures shared by every package's tests; nothing here runs in production.
-export {};
+export * from './virtual-clock.js';

@@ -1,0 +1,63 @@
+// What goes into a link and what comes out of it, beside the control messages.
+
+import type { FailureCode } from '../../failure-codes.js';
+import type { Identity } from '../../identity.js';
+import type { ControlMessage } from '../../wire/control-messages.js';
+import type { ClientEvent } from './client-events.js';
+import type { LinkLimits } from './client-limits.js';
+
+/** A relay this client may use. The list's order is the order of preference; addresses are the driver's. */
+export interface RelayTarget {
+  readonly name: string;
+  readonly trustDomain: string;
+}
+
+export interface LinkInit {
+  readonly role: 'agent' | 'connector';
+  /** Name and version, for the relay's log; at most 256 characters. */
+  readonly software: string;
+  /** At least one. */
+  readonly relays: readonly RelayTarget[];
+  /**
+   * Mints a registration token for one relay; called once per connection. Must not throw.
+   * @param nowEpochMs milliseconds since the Unix epoch, from `wallClock`
+   */
+  readonly mintToken: (relay: Identity, nowEpochMs: number) => Uint8Array;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Milliseconds since the Unix epoch. Apart from `now`, which is monotonic, because tokens need the time of day. */
+  readonly wallClock: () => number;
+  readonly limits?: Partial<LinkLimits>;
+}
+
+/**
+ * `idle` until `start`; then `dialing` → `registering` → `ready`, from each of them to `waiting`
+ * (backoff) and on to `dialing`; `stopped` for good.
+ */
+export type LinkState = 'idle' | 'dialing' | 'registering' | 'ready' | 'waiting' | 'stopped';
+
+export type LinkCommand =
+  /** Connect to `relays[relay]`, then `handleEstablished` or `handleDisconnected`. Never while another is open. */
+  | { readonly kind: 'dial'; readonly relay: number }
+  /** Write to the control stream. Only while connected. */
+  | { readonly kind: 'send'; readonly message: ControlMessage }
+  /**
+   * Close the connection, or give up the dial. Final: the driver reports nothing more about it, or
+   * its end would be taken for the end of the next one.
+   */
+  | { readonly kind: 'disconnect'; readonly code: FailureCode; readonly reason: string }
+  | { readonly kind: 'event'; readonly event: ClientEvent };
+
+/** How a connection, or the attempt at one, ended: as close codes and TLS alerts translate. */
+export interface Disconnection {
+  readonly code: FailureCode;
+  readonly reason: string;
+}
+
+/** Bytes on the control stream that are no message, or none of a known type; what a control decoder reports. */
+export interface LinkFault {
+  readonly code: FailureCode;
+  readonly reason: string;
+  /** The message's type as sent, if it could be read. */
+  readonly about?: string;
+}

@@ -1,0 +1,24 @@
+// What a link needs from the role behind it.
+
+import type { ControlMessage } from '../../wire/control-messages.js';
+import type { LinkFailure } from './link-failure.js';
+
+/** The role behind a link: what to do with its connection while there is one. */
+export interface LinkUser {
+  /** `hello` and `register` are sent; more may be pipelined behind them. */
+  handleEstablished(now: number): void;
+  /** @param services those the relay accepted */
+  handleReady(services: readonly string[], now: number): void;
+  /** The connection is gone and everything on it. Not called by `stop`. */
+  handleDown(failure: LinkFailure, now: number): void;
+  /** A message the link has no use for, only while ready. False: this role must not get it. */
+  handleMessage(message: ControlMessage, now: number): boolean;
+}
+
+/** A link on its own: registers, stays up, and takes no session messages. */
+export const NO_USER: LinkUser = {
+  handleEstablished: () => undefined,
+  handleReady: () => undefined,
+  handleDown: () => undefined,
+  handleMessage: () => false,
+};
