@@ -36,7 +36,7 @@ const SUBJECT_ALT_NAME_OID = Buffer.from('0603551d11', 'hex');
 export const readCertificateIdentity = (der: Uint8Array): CertificateIdentity | CertificateIdentityFailure => {
   if (der.length > MAX_CERTIFICATE_BYTES) return unreadable(`the certificate is larger than ${MAX_CERTIFICATE_BYTES} bytes`);
   let certificate: X509Certificate;
-  let altNames: string | undefined;
+  let altNames: string | null | undefined;
   try {
     certificate = new X509Certificate(der);
     altNames = certificate.subjectAltName;
@@ -56,6 +56,8 @@ export const readCertificateIdentity = (der: Uint8Array): CertificateIdentity | 
   if (first !== certificate.raw.lastIndexOf(SUBJECT_ALT_NAME_OID))
     return invalidIdentity('the certificate has more than one subjectAltName extension');
 
+  // Node gives null, against its types, for an extension that is there and cannot be decoded.
+  if (altNames === null) return invalidIdentity('the subject alternative names cannot be read');
   const parsed = parseSubjectAltName(altNames);
   if (!parsed.ok) return invalidIdentity(parsed.reason);
   const uris = parsed.names.filter(({ type }) => type === 'URI');

@@ -5,14 +5,14 @@ const MAX_EDITS = 2;
 /** Keys are short; a long one is no typing error, and the work below is the product of two lengths. */
 const MAX_LENGTH = 64;
 
-/** The candidate at most two edits away and closer than its own length, or undefined. Ties: the first. */
+/** The candidate at most two edits away, and those at most half its length, or undefined. Ties: the first. */
 export const suggestName = (typed: string, candidates: readonly string[]): string | undefined => {
   if (typed.length > MAX_LENGTH) return undefined;
   let best: string | undefined;
   let bestEdits = MAX_EDITS + 1;
   for (const candidate of candidates) {
     const edits = countEdits(typed.toLowerCase(), candidate.toLowerCase());
-    if (edits < bestEdits && edits < candidate.length) [best, bestEdits] = [candidate, edits];
+    if (edits < bestEdits && edits * 2 <= candidate.length) [best, bestEdits] = [candidate, edits];
   }
   return best;
 };

@@ -99,11 +99,12 @@ const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => num
       const first = firstLine.get(key);
       if (first !== undefined) fault(pair.key, where, `is given twice, first in line ${first}`);
       else firstLine.set(key, startOf(pair.key));
-      // The schema library drops this key silently; every other it judges.
+      // A record schema drops this key silently; every other key is the schema's to judge.
       if (key === '__proto__') fault(pair.key, where, 'is not a known key');
       lineByPath.set(pathKey(where), startOf(pair.key));
       visit(pair.value, where);
     }
+    map.items = map.items.filter(({ key }) => !isScalar(key) || key.value !== '__proto__');
   };
   const visit = (node: unknown, path: KeyPath): void => {
     if (isAlias(node)) {

@@ -9,13 +9,15 @@ const MAX_TEXT = 1024;
 const MAX_ENTRIES = 64;
 const REDACTED = '[redacted]';
 
-const SECRET_NAME = /secret|token|private|passw|passphrase|credential|authorization|cookie|^seed$|^key$|[a-z]Key$|_key$/i;
-/** Names the rule above would catch although they are public. */
-const PUBLIC_NAME = /^public_?key$/i;
+const SECRET_NAME = /secret|token|private|passw|passphrase|credential|authorization|cookie|^seed$|^key$|[_-]key$/i;
+/** Camel case, so that `signingKey` is one and `monkey` is not. */
+const CAMEL_CASE_KEY = /[a-z0-9]Key$/;
+/** Names the rules above would catch although they are public. */
+const PUBLIC_NAME = /^public[_-]?key$/i;
 const PRIVATE_KEY_PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 
 /** Whether a value under this key name is never shown: `key`, `secret`, `token`, `privateKey`, `password` and the like; `keyId` is fine. */
-export const isSecretName = (name: string): boolean => SECRET_NAME.test(name) && !PUBLIC_NAME.test(name);
+export const isSecretName = (name: string): boolean => (SECRET_NAME.test(name) || CAMEL_CASE_KEY.test(name)) && !PUBLIC_NAME.test(name);
 
 /**
  * A copy of `value` fit for a log: secrets by key name and private-key PEM replaced, bytes as their
