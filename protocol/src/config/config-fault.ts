@@ -1,7 +1,7 @@
 // One fault of a configuration file and how it reads: `relay.yaml:3: tls.key: is missing; must be …`.
 // Owns the wording of places and values; finding faults is yaml-source.ts (syntax) and schema-faults.ts.
 
-import { escapeText, quoteText } from '../log/escape-text.js';
+import { quoteText } from '../log/escape-text.js';
 import { isSecretName } from '../log/redact.js';
 
 /** Keys and list positions from the top of the file. */
@@ -34,10 +34,9 @@ export const showValue = (value: unknown, path: KeyPath): string | undefined => 
   if (path.some((part) => typeof part === 'string' && isSecretName(part))) return undefined;
   if (value === null) return 'empty';
   if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a map';
   // Text where a whole file should be a map: some other file, perhaps a key.
   if (typeof value === 'string') return path.length === 0 ? 'text' : showText(value);
-  return escapeText(String(value));
+  return typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint' ? String(value) : 'a map';
 };
 
 const showText = (text: string): string =>

@@ -17,7 +17,7 @@ const definition = (node: Node): z.core.$ZodTypes['_zod']['def'] => (node as z.c
 
 const shapeOf = (node: Node): Record<string, Node> => {
   const def = definition(node);
-  return def.type === 'object' ? (def.shape as Record<string, Node>) : {};
+  return def.type === 'object' ? def.shape : {};
 };
 
 const step = (node: Node, part: PropertyKey): Node[] => {

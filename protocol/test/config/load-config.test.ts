@@ -243,8 +243,12 @@ const caught = (run: () => unknown): ZtnaError => {
   try {
     run();
   } catch (error) {
-    if (error instanceof ZtnaError) return error;
+    if (isZtnaError(error)) return error;
     throw error;
   }
   throw new Error('nothing was thrown');
 };
+
+function isZtnaError(error: unknown): error is ZtnaError {
+  return error instanceof ZtnaError;
+}

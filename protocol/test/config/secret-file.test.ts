@@ -12,7 +12,7 @@ const refusal = (path: string): string => {
   try {
     readSecretFile(path);
   } catch (error) {
-    if (error instanceof ZtnaError) return `${error.code}: ${error.message.replaceAll(dir, 'DIR')}`;
+    if (isZtnaError(error)) return `${error.code}: ${error.message.replaceAll(dir, 'DIR')}`;
     throw error;
   }
   return 'accepted';
@@ -66,3 +66,7 @@ t.test('what is not a small regular file is refused without waiting on it', (t) 
   t.equal(refusal(at('absent')), 'file_unreadable: cannot read DIR/absent: no such file; check the path');
   t.end();
 });
+
+function isZtnaError(error: unknown): error is ZtnaError {
+  return error instanceof ZtnaError;
+}

@@ -24,7 +24,7 @@ t.test('TLS material', { skip: skipWithoutOpenssl() }, (t) => {
     try {
       run();
     } catch (error) {
-      if (error instanceof ZtnaError) return `${error.code}: ${error.message.replaceAll(`${dir}/`, '')}`;
+      if (isZtnaError(error)) return `${error.code}: ${error.message.replaceAll(`${dir}/`, '')}`;
       throw error;
     }
     return 'accepted';
@@ -144,3 +144,7 @@ t.test('TLS material', { skip: skipWithoutOpenssl() }, (t) => {
   });
   t.end();
 });
+
+function isZtnaError(error: unknown): error is ZtnaError {
+  return error instanceof ZtnaError;
+}
