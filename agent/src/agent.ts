@@ -17,14 +17,15 @@ import {
   RelayDriver,
   SessionCarrier,
   SOFTWARE,
-  type AgentCommand,
+  type AgentSessionCommand,
+  type EventCommand,
   type EndpointConnection,
   type FailureCode,
   type FlowKind,
   type Logger,
   type QuicStream,
   type RegistrationKey,
-  type RelayTarget,
+  type RelayAddress,
   type StreamGate,
   type TlsMaterial,
   type UdpFlowTable,
@@ -34,7 +35,7 @@ import { ServiceConnection } from './service-connection.js';
 export interface AgentInit {
   readonly tls: TlsMaterial;
   readonly registrationKey: RegistrationKey;
-  readonly relays: readonly RelayTarget[];
+  readonly relays: readonly RelayAddress[];
   readonly log: Logger;
   /** Report the first refusal at once instead of trying on: for one-shot commands. */
   readonly failFast: boolean;
@@ -52,7 +53,7 @@ export interface FlowHandler {
 export class Agent {
   readonly #init: AgentInit;
   readonly #machine: AgentMachine;
-  readonly #driver: RelayDriver<AgentCommand>;
+  readonly #driver: RelayDriver<AgentSessionCommand>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
   readonly #innerConfig;
@@ -68,17 +69,18 @@ export class Agent {
     this.#inner = new Endpoint({ socket: this.#carrier });
     this.#machine = new AgentMachine({
       software: SOFTWARE,
-      relays: relays.map(({ name }) => ({ trustDomain: tls.identity.trustDomain, role: 'relay', name })),
+      relays: relays.map(({ name }) => ({ trustDomain: tls.identity.trustDomain, name })),
       failFast: init.failFast,
       random: Math.random,
-      mintToken: (relay) =>
+      wallClock: Date.now,
+      mintToken: (relay, now) =>
         mintToken(
           { identity: tls.identity, services: [], audience: formatIdentity(relay), binding: tls.fingerprint },
           registrationKey,
-          { now: Date.now(), randomBytes },
+          { now, randomBytes },
         ),
     });
-    this.#driver = new RelayDriver<AgentCommand>({
+    this.#driver = new RelayDriver<AgentSessionCommand>({
       machine: this.#machine,
       identity: tls.identity,
       relays,
@@ -97,7 +99,7 @@ export class Agent {
 
   /** Resolves when the relay has accepted the registration. */
   whenReady(): Promise<void> {
-    return this.#machine.isReady ? Promise.resolve() : new Promise((resolve) => (this.#onReady = resolve));
+    return this.#machine.registered ? Promise.resolve() : new Promise((resolve) => (this.#onReady = resolve));
   }
 
   /** Ends every flow and leaves the relay in good order. */
@@ -146,7 +148,7 @@ export class Agent {
           this.#driver.pump();
         },
         closeSession: (session) => {
-          this.#machine.closeSession(session, performance.now());
+          this.#machine.closeSession(session);
           this.#driver.pump();
         },
       });
@@ -155,7 +157,7 @@ export class Agent {
     return service;
   }
 
-  #perform(command: Parameters<ConstructorParameters<typeof RelayDriver<AgentCommand>>[0]['perform']>[0]): void {
+  #perform(command: AgentSessionCommand | EventCommand): void {
     switch (command.kind) {
       case 'event':
         return this.#report(command.event);
@@ -179,10 +181,10 @@ export class Agent {
     return service === undefined ? undefined : this.#services.get(service);
   }
 
-  #report(event: Extract<AgentCommand, { kind: 'event' }>['event']): void {
+  #report(event: EventCommand['event']): void {
     const { level, name, ...fields } = event;
     this.#init.log[level](name, fields);
-    if (name === 'ready') {
+    if (name === 'registered') {
       this.#onReady?.();
       this.#onReady = undefined;
     }

@@ -1,2 +1,5 @@
-// What other packages import.
-export {};
+// What tests and benchmarks import.
+export * from './agent-config.js';
+export * from './agent.js';
+export * from './tcp-listener.js';
+export * from './udp-listener.js';

@@ -15,11 +15,12 @@ import {
   RelayDriver,
   SessionCarrier,
   SOFTWARE,
-  type ConnectorCommand,
+  type ConnectorSessionCommand,
   type EndpointConnection,
+  type EventCommand,
   type Logger,
   type RegistrationKey,
-  type RelayTarget,
+  type RelayAddress,
   type SessionHandle,
   type TlsMaterial,
 } from '@ztna/protocol';
@@ -35,7 +36,7 @@ const MAX_CONNECTIONS_PER_SESSION = 4;
 export interface ConnectorInit {
   readonly tls: TlsMaterial;
   readonly registrationKey: RegistrationKey;
-  readonly relays: readonly RelayTarget[];
+  readonly relays: readonly RelayAddress[];
   readonly services: readonly ServedService[];
   readonly log: Logger;
 }
@@ -43,7 +44,7 @@ export interface ConnectorInit {
 export class Connector {
   readonly #log: Logger;
   readonly #machine: ConnectorMachine;
-  readonly #driver: RelayDriver<ConnectorCommand>;
+  readonly #driver: RelayDriver<ConnectorSessionCommand>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
   /** Inner connections by the made-up host of the session that carries them. */
@@ -67,16 +68,17 @@ export class Connector {
     this.#machine = new ConnectorMachine({
       software: SOFTWARE,
       services: services.map(({ name }) => name),
-      relays: relays.map(({ name }) => ({ trustDomain: tls.identity.trustDomain, role: 'relay', name })),
+      relays: relays.map(({ name }) => ({ trustDomain: tls.identity.trustDomain, name })),
       random: Math.random,
-      mintToken: (relay) =>
+      wallClock: Date.now,
+      mintToken: (relay, now) =>
         mintToken(
           { identity: tls.identity, services: [...byName.keys()], audience: formatIdentity(relay), binding: tls.fingerprint },
           registrationKey,
-          { now: Date.now(), randomBytes },
+          { now, randomBytes },
         ),
     });
-    this.#driver = new RelayDriver<ConnectorCommand>({
+    this.#driver = new RelayDriver<ConnectorSessionCommand>({
       machine: this.#machine,
       identity: tls.identity,
       relays,
@@ -95,7 +97,7 @@ export class Connector {
 
   /** Resolves when the relay has accepted the registration. */
   whenReady(): Promise<void> {
-    return this.#machine.isReady ? Promise.resolve() : new Promise((resolve) => (this.#onReady = resolve));
+    return this.#machine.registered ? Promise.resolve() : new Promise((resolve) => (this.#onReady = resolve));
   }
 
   /** Ends every flow and leaves the relay in good order. */
@@ -120,12 +122,12 @@ export class Connector {
     });
   }
 
-  #perform(command: Parameters<ConstructorParameters<typeof RelayDriver<ConnectorCommand>>[0]['perform']>[0]): void {
+  #perform(command: ConnectorSessionCommand | EventCommand): void {
     switch (command.kind) {
       case 'event': {
         const { level, name, ...fields } = command.event;
         this.#log[level](name, fields);
-        if (name === 'ready') {
+        if (name === 'registered') {
           this.#onReady?.();
           this.#onReady = undefined;
         }
@@ -148,7 +150,7 @@ export class Connector {
   #endSession(session: SessionHandle | undefined): void {
     if (!session) return;
     this.#carrier.removeSession(session.slot);
-    this.#machine.closeSession(session, performance.now());
+    this.#machine.closeSession(session);
     this.#driver.pump();
   }
 }

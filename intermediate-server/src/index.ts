@@ -1,2 +1,3 @@
-// What other packages import.
-export {};
+// What tests and benchmarks import.
+export * from './relay-config.js';
+export * from './relay-server.js';

@@ -4,7 +4,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { SocketAddress } from '../udp/datagram-socket.js';
 
-export interface RelayTarget {
+export interface RelayAddress {
   /** The relay's name in its certificate. */
   readonly name: string;
   /** IP literal or DNS name. */
@@ -13,7 +13,7 @@ export interface RelayTarget {
 }
 
 /** The first address the resolver prefers, IPv4 or IPv6; undefined when the name does not resolve. */
-export const resolveTarget = async (target: RelayTarget): Promise<SocketAddress | undefined> => {
+export const resolveTarget = async (target: RelayAddress): Promise<SocketAddress | undefined> => {
   if (isIP(target.host)) return { host: target.host, port: target.port };
   try {
     const { address } = await lookup(target.host);

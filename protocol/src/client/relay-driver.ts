@@ -7,50 +7,48 @@ import type { SessionCarrier } from '../carrier/session-carrier.js';
 import type { FailureCode } from '../failure-codes.js';
 import { relayDnsName, type Identity } from '../identity.js';
 import { readCertificateIdentity } from '../config/certificate-identity.js';
-import type { LinkCommand, LinkInput } from '../machine/client/link.js';
+import type { ClientMachine } from '../machine/client/client-machine.js';
+import type { Command } from '../machine/client/command-queue.js';
+import type { LinkCommand } from '../machine/client/link-types.js';
 import { ControlChannel } from '../quic/control-channel.js';
 import type { ConnectionEnd } from '../quic/connection-end.js';
 import { Endpoint } from '../quic/endpoint.js';
 import type { ConnectionHandler, EndpointConnection } from '../quic/endpoint-connection.js';
 import type { QuicConfig } from '../quic/port.js';
 import { formatAddress, type DatagramSocket, type SocketAddress } from '../udp/datagram-socket.js';
-import { anyAddressFor, resolveTarget, type RelayTarget } from './relay-address.js';
+import { anyAddressFor, resolveTarget, type RelayAddress } from './relay-address.js';
 
-/** A machine as this driver sees it: link inputs in, link commands and the role's own out. */
-export interface ClientMachine<RoleCommand> extends LinkInput {
-  nextCommand(): LinkCommand | RoleCommand | undefined;
-  pollTimeout(): number | undefined;
-}
+export type EventCommand = Extract<LinkCommand, { kind: 'event' }>;
 
-export interface RelayDriverInit<RoleCommand> {
-  readonly machine: ClientMachine<RoleCommand>;
+export interface RelayDriverInit<Extra extends Command> {
+  readonly machine: ClientMachine<Extra>;
   readonly identity: Identity;
-  readonly relays: readonly RelayTarget[];
+  readonly relays: readonly RelayAddress[];
   readonly config: QuicConfig;
   readonly carrier: SessionCarrier;
   readonly openSocket: (address: SocketAddress) => Promise<DatagramSocket>;
   /** Commands that are not the link's: sessions, and events for the log. */
-  readonly perform: (command: Exclude<RoleCommand, LinkCommand> | Extract<LinkCommand, { kind: 'event' }>) => void;
+  readonly perform: (command: Extra | EventCommand) => void;
 }
 
 interface Attempt {
-  readonly relay: RelayTarget;
+  readonly relay: RelayAddress;
   endpoint?: Endpoint;
   connection?: EndpointConnection;
   control?: ControlChannel;
   over: boolean;
 }
 
-export class RelayDriver<RoleCommand> {
+export class RelayDriver<Extra extends Command> {
   /** Datagrams from the relay that no session of ours claims. */
   unclaimedDatagrams = 0;
-  readonly #init: RelayDriverInit<RoleCommand>;
+  readonly #init: RelayDriverInit<Extra>;
   readonly #closing = new Set<Promise<void>>();
   #attempt: Attempt | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(init: RelayDriverInit<RoleCommand>) {
+  constructor(init: RelayDriverInit<Extra>) {
     this.#init = init;
   }
 
@@ -64,7 +62,7 @@ export class RelayDriver<RoleCommand> {
     const { machine, perform } = this.#init;
     for (let command; (command = machine.nextCommand()); ) {
       if (isLinkAction(command)) this.#performLink(command);
-      else perform(command as Parameters<typeof perform>[0]);
+      else perform(command);
     }
     this.#armTimer();
   }
@@ -93,7 +91,7 @@ export class RelayDriver<RoleCommand> {
     }
   }
 
-  async #dial(relay: RelayTarget): Promise<void> {
+  async #dial(relay: RelayAddress): Promise<void> {
     if (this.#attempt) this.#retire(this.#attempt, 'no_error');
     const attempt: Attempt = { relay, over: false };
     this.#attempt = attempt;
@@ -140,7 +138,7 @@ export class RelayDriver<RoleCommand> {
   }
 
   /** TLS has checked CA and name; the role is ours to check. */
-  #checkRelay(connection: EndpointConnection, relay: RelayTarget): { code: FailureCode; reason: string } | undefined {
+  #checkRelay(connection: EndpointConnection, relay: RelayAddress): { code: FailureCode; reason: string } | undefined {
     const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
     if (!read.ok) return { code: read.code, reason: `the relay's certificate: ${read.reason}` };
     const { role, name, trustDomain } = read.identity;
@@ -181,10 +179,11 @@ export class RelayDriver<RoleCommand> {
   }
 }
 
-type LinkAction = Exclude<LinkCommand, { kind: 'event' }>;
+type LinkAction = Exclude<LinkCommand, EventCommand>;
 
-const isLinkAction = (command: unknown): command is LinkAction =>
-  ['dial', 'send', 'disconnect'].includes((command as { kind: string }).kind);
+const LINK_ACTIONS: ReadonlySet<string> = new Set(['dial', 'send', 'disconnect'] satisfies LinkAction['kind'][]);
+
+const isLinkAction = <Extra extends Command>(command: LinkCommand | Extra): command is LinkAction => LINK_ACTIONS.has(command.kind);
 
 /** A handshake nobody answered is an unreachable relay, said with the address that was tried. */
 const describeEnd = (end: ConnectionEnd, attempt: Attempt, peer: SocketAddress): { code: FailureCode; reason: string } =>

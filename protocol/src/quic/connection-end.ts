@@ -2,11 +2,13 @@
 // alerts (RFC 8446 §6, offset 0x100 by RFC 9001 §4.8); decides nothing.
 
 import { failureFromNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
+import { clipText } from '../wire/clip-text.js';
+import { printable } from '../wire/printable-text.js';
 import type { QuicConnection, QuicError } from './port.js';
 
 export interface ConnectionEnd {
   readonly code: FailureCode;
-  /** For people: the peer's words where it gave some, else the code's meaning. Printable ASCII, at most 256 characters. */
+  /** For people: the peer's words where it gave some, else the code's meaning. Printable, at most 256 characters. */
   readonly reason: string;
   /** Who ended it: this side, the peer, or nobody (a timeout). */
   readonly by: 'local' | 'peer' | 'timeout';
@@ -39,7 +41,7 @@ export const readConnectionEnd = (quic: QuicConnection, wasEstablished: boolean)
 
 const translate = (error: QuicError, by: 'local' | 'peer'): { code: FailureCode; reason: string } => {
   const code = error.isApplication ? failureFromNumber(error.code) : transportCode(error.code, by);
-  return { code, reason: printable(error.reason) || failureMeaning(code) };
+  return { code, reason: clipText(printable(error.reason), MAX_REASON) || failureMeaning(code) };
 };
 
 const transportCode = (code: number, by: 'local' | 'peer'): FailureCode => {
@@ -50,6 +52,3 @@ const transportCode = (code: number, by: 'local' | 'peer'): FailureCode => {
   if (alert === 42 && by === 'local') return 'certificate_name_mismatch';
   return ALERT_CODES[alert] ?? 'tls_failed';
 };
-
-/** Text off the wire may hold anything, escape sequences included. */
-export const printable = (text: string): string => text.slice(0, MAX_REASON).replace(/[^\x20-\x7e]/g, '?');

@@ -12,7 +12,8 @@ import { isName, NAME_RULE } from '../../identity.js';
 import type { ControlMessage, ControlMessageOf, SessionHandle } from '../../wire/control-messages.js';
 import { DEFAULT_AGENT_LIMITS, resolveLimits, type AgentLimits } from './client-limits.js';
 import { ClientMachine, sessionKey } from './client-machine.js';
-import { printable, type LinkFailure } from './link-failure.js';
+import { printable } from '../../wire/printable-text.js';
+import type { LinkFailure } from './link-failure.js';
 import type { LinkCommand, LinkInit } from './link-types.js';
 import { OpenRequests, type OpenRequest, type RequestId } from './open-requests.js';
 

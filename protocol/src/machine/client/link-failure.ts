@@ -1,6 +1,7 @@
 // Why a link went down, and whether trying again soon can help.
 
 import type { FailureCode } from '../../failure-codes.js';
+import { printable } from '../../wire/printable-text.js';
 
 /** The end of a connection, or of an attempt at one. */
 export interface LinkFailure {
@@ -29,9 +30,3 @@ export const closeFailure = (code: FailureCode, reason: string): LinkFailure => 
   reason: printable(reason),
   refusal: !TRANSIENT_CODES.has(code),
 });
-
-/**
- * Text from a peer, made safe for a terminal and a log line: control and format characters (escape
- * sequences, line breaks, bidirectional overrides) become U+FFFD.
- */
-export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');

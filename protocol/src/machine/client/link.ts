@@ -20,7 +20,8 @@ import { linkDownEvent, type ClientEvent, type LinkDownEvent } from './client-ev
 import { DEFAULT_LINK_LIMITS, resolveLimits, type LinkLimits } from './client-limits.js';
 import { CommandQueue, type Command } from './command-queue.js';
 import { Keepalive } from './keepalive.js';
-import { closeFailure, printable, type LinkFailure } from './link-failure.js';
+import { printable } from '../../wire/printable-text.js';
+import { closeFailure, type LinkFailure } from './link-failure.js';
 import type { Disconnection, LinkCommand, LinkFault, LinkInit, LinkState, RelayTarget } from './link-types.js';
 import { NO_USER, type LinkUser } from './link-user.js';
 

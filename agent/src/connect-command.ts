@@ -1,0 +1,27 @@
+// `ztna-agent connect SERVICE`: one TCP flow on standard input and output, as ssh's ProxyCommand wants it.
+
+import { failureMeaning, RunFailure, splice, type FailureCode } from '@ztna/protocol';
+import type { Agent } from './agent.js';
+
+/**
+ * Resolves when both directions have ended in good order.
+ *
+ * @throws RunFailure with the failure code when the flow is refused or cut off
+ */
+export const connectStdio = (agent: Agent, service: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const fail = (code: FailureCode, reason: string): void => {
+      const meaning = failureMeaning(code);
+      reject(new RunFailure(code, reason === meaning ? `${service}: ${meaning}` : `${service}: ${meaning} (${reason})`));
+    };
+    agent.openFlow(service, 'tcp', {
+      onRefused: fail,
+      onOpen: (stream, gate) =>
+        splice({
+          stream,
+          gate,
+          local: { readable: process.stdin, writable: process.stdout, abort: () => process.stdin.destroy() },
+          onDone: ({ code }) => (code ? fail(code, failureMeaning(code)) : resolve()),
+        }),
+    });
+  });

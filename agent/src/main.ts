@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+// ztna-agent: reads arguments, loads the configuration, and gives local programs their way in.
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { createLogger, formatAddress, formatIdentity, loadClientSettings, loadConfig, runProgram, stopSignal, VERSION, type ClientSettings, type LogLevel } from '@ztna/protocol';
+import { Command, Option } from 'commander';
+import { agentSchema, type AgentConfig } from './agent-config.js';
+import { Agent } from './agent.js';
+import { connectStdio } from './connect-command.js';
+import { openTcpListener, type Listener } from './tcp-listener.js';
+import { openUdpListener } from './udp-listener.js';
+
+const NAME = 'ztna-agent';
+const DEFAULT_CONFIG = join(homedir(), '.config', 'ztna', 'agent.yaml');
+
+const load = (path: string): { config: AgentConfig; settings: ClientSettings } => {
+  const { config } = loadConfig(path, agentSchema);
+  return { config, settings: loadClientSettings('agent', config) };
+};
+
+const up = async (options: { config: string }): Promise<void> => {
+  const { config, settings } = load(options.config);
+  const log = createLogger({ name: NAME, ...config.log });
+  const agent = new Agent({ ...settings, log, failFast: false });
+  log.info('starting', { identity: formatIdentity(settings.tls.identity) });
+  const listeners: Listener[] = [];
+  try {
+    for (const { service, protocol, listen } of config.listeners) {
+      const open = protocol === 'tcp' ? openTcpListener : openUdpListener;
+      const listener = await open({ agent, service, listen, log });
+      listeners.push(listener);
+      log.info('listening', { service, protocol, address: formatAddress(listener.local) });
+    }
+    agent.start();
+    log.info('stopping', { signal: await stopSignal() });
+  } finally {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await agent.stop();
+  }
+  log.info('stopped');
+};
+
+const connect = async (service: string, options: { config: string; logLevel: LogLevel }): Promise<void> => {
+  const { settings } = load(options.config);
+  const agent = new Agent({ ...settings, log: createLogger({ name: NAME, level: options.logLevel, format: 'pretty' }), failFast: true });
+  agent.start();
+  try {
+    await Promise.race([connectStdio(agent, service), stopSignal()]);
+  } finally {
+    await agent.stop();
+    // Standard input would hold the process open for as long as its other end does.
+    process.stdin.destroy();
+  }
+};
+
+const check = (options: { config: string }): void => {
+  const { settings } = load(options.config);
+  process.stdout.write(`${options.config}: valid; ${formatIdentity(settings.tls.identity)}, certificate until ${settings.tls.notAfter.toISOString()}\n`);
+};
+
+const configOption = (): Option => new Option('-c, --config <file>', 'agent.yaml').env('ZTNA_AGENT_CONFIG').default(DEFAULT_CONFIG);
+
+const program = new Command(NAME).description('gives local programs a way to private services').version(VERSION).exitOverride();
+program.command('up').description('open the configured listeners until SIGTERM or SIGINT').addOption(configOption()).action(up);
+program
+  .command('connect')
+  .argument('<service>', 'the service to reach')
+  .description('join standard input and output to a TCP service, as for ssh -o ProxyCommand')
+  .addOption(configOption())
+  .addOption(new Option('--log-level <level>', 'log to standard error').choices(['debug', 'info', 'warn', 'silent']).default('silent'))
+  .action(connect);
+program.command('check').description('check the configuration and every file it names').addOption(configOption()).action(check);
+
+await runProgram(NAME, () => program.parseAsync());

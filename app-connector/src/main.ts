@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// app-connector: reads arguments, loads the configuration, serves until it is told to stop.
+
+import { createLogger, formatIdentity, loadClientSettings, loadConfig, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings } from '@ztna/protocol';
+import { Command } from 'commander';
+import { connectorSchema, servedServices, type ConnectorConfig } from './connector-config.js';
+import { Connector } from './connector.js';
+
+const NAME = 'app-connector';
+
+const load = (path: string): { config: ConnectorConfig; settings: ClientSettings } => {
+  const { config } = loadConfig(path, connectorSchema);
+  const settings = loadClientSettings('connector', config);
+  const missing = Object.keys(config.services).filter((service) => !settings.tls.services.includes(service));
+  if (missing.length > 0)
+    throw new ZtnaError(
+      'certificate_unusable',
+      `${config.tls.certificate} gives no right to serve ${missing.join(', ')}: issue it again with ${missing.map((name) => `--service ${name}`).join(' ')}`,
+    );
+  return { config, settings };
+};
+
+const run = async (options: { config: string }): Promise<void> => {
+  const { config, settings } = load(options.config);
+  const log = createLogger({ name: NAME, ...config.log });
+  const connector = new Connector({ ...settings, services: servedServices(config), log });
+  log.info('starting', { identity: formatIdentity(settings.tls.identity), services: Object.keys(config.services) });
+  connector.start();
+  log.info('stopping', { signal: await stopSignal() });
+  await connector.stop();
+  log.info('stopped');
+};
+
+const check = (options: { config: string }): void => {
+  const { config, settings } = load(options.config);
+  process.stdout.write(
+    `${options.config}: valid; ${formatIdentity(settings.tls.identity)} serves ${Object.keys(config.services).join(', ')}, certificate until ${settings.tls.notAfter.toISOString()}\n`,
+  );
+};
+
+const program = new Command(NAME)
+  .description('dials out to a ztna relay and hands flows to the backends its configuration names')
+  .version(VERSION)
+  .exitOverride();
+program.command('run').description('serve until SIGTERM or SIGINT').requiredOption('-c, --config <file>', 'connector.yaml').action(run);
+program.command('check').description('check the configuration and every file it names').requiredOption('-c, --config <file>', 'connector.yaml').action(check);
+
+await runProgram(NAME, () => program.parseAsync());

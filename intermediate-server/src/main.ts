@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+// intermediate-server: reads arguments, loads the configuration, starts the relay, drains on SIGTERM.
+
+import { createLogger, formatAddress, formatIdentity, openPlainSocket, runProgram, stopSignal, VERSION } from '@ztna/protocol';
+import { Command } from 'commander';
+import { loadRelaySettings } from './relay-config.js';
+import { RelayServer } from './relay-server.js';
+
+const NAME = 'intermediate-server';
+
+const run = async ({ config }: { config: string }): Promise<void> => {
+  const settings = loadRelaySettings(config);
+  const log = createLogger({ name: NAME, ...settings.log });
+  const server = new RelayServer({ ...settings, log, socket: await openPlainSocket(settings.listen) });
+  log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local) });
+  const signal = await stopSignal();
+  log.info('stopping', { signal });
+  // A second signal does not wait for sessions to finish.
+  await Promise.race([server.drain(settings.drainTimeoutMs), stopSignal()]);
+  await server.close();
+  log.info('stopped');
+};
+
+const check = ({ config }: { config: string }): void => {
+  const { tls, listen } = loadRelaySettings(config);
+  process.stdout.write(`${config}: valid; ${formatIdentity(tls.identity)} on UDP ${formatAddress(listen)}, certificate until ${tls.notAfter.toISOString()}\n`);
+};
+
+const program = new Command(NAME)
+  .description('the ztna relay: authenticates agents and connectors, decides who may reach what, forwards what it cannot read')
+  .version(VERSION)
+  .exitOverride();
+program.command('run').description('run the relay until SIGTERM or SIGINT').requiredOption('-c, --config <file>', 'relay.yaml').action(run);
+program.command('check').description('check the configuration and every file it names').requiredOption('-c, --config <file>', 'relay.yaml').action(check);
+
+await runProgram(NAME, () => program.parseAsync());

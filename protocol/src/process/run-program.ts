@@ -1,0 +1,42 @@
+// What every command-line process does alike: run, report a fault in one line, exit with a code that
+// scripts can rely on, and stop when asked to.
+
+import { ZtnaError } from '../errors.js';
+
+/** Exit codes: done; refused by a peer or failed while running; arguments, configuration or files at fault. */
+export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, internal: 70 } as const;
+
+/** A failure while running that is not the configuration's: exits with `EXIT_CODES.failed`. */
+export class RunFailure extends ZtnaError {}
+
+/**
+ * Runs a program to its end and sets the exit code. Faults meant for people are one message on
+ * standard error; anything else is a bug and shows its stack.
+ */
+export const runProgram = async (name: string, run: () => Promise<unknown>): Promise<void> => {
+  try {
+    await run();
+  } catch (error) {
+    process.exitCode = report(name, error);
+  }
+};
+
+const report = (name: string, error: unknown): number => {
+  // commander has printed its own message; its exit code 0 is --help and --version.
+  if (isCommanderError(error)) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+  if (error instanceof ZtnaError) {
+    process.stderr.write(`${name}: ${error.code}: ${error.message}\n`);
+    return error instanceof RunFailure ? EXIT_CODES.failed : EXIT_CODES.usage;
+  }
+  process.stderr.write(`${name}: internal fault, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return EXIT_CODES.internal;
+};
+
+const isCommanderError = (error: unknown): error is { exitCode: number } =>
+  error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.');
+
+/** Resolves with the name of the first SIGINT or SIGTERM. */
+export const stopSignal = (): Promise<NodeJS.Signals> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+  });
