@@ -76,14 +76,14 @@ const checkedValidity = (open: OpenAuthority, request: CertificateRequest, subje
   const defaults = validityFrom(now, days ?? DEFAULT_CERTIFICATE_DAYS);
   const notBefore = request.notBefore ?? new Date(Math.max(defaults.notBefore.getTime(), ca.notBefore.getTime()));
   const notAfter = request.notAfter ?? defaults.notAfter;
-  if (!(notBefore < notAfter)) {
-    throw new ZtnaError('usage', `${subject} would end before it begins: ${iso(notBefore)} to ${iso(notAfter)}`);
-  }
-  if (notBefore < ca.notBefore || notAfter > ca.notAfter) {
+  if (notBefore < ca.notBefore || notAfter <= ca.notBefore || notAfter > ca.notAfter) {
     throw new ZtnaError(
       'certificate_unusable',
       `${subject} would be valid from ${iso(notBefore)} to ${iso(notAfter)}, outside its CA's ${iso(ca.notBefore)} to ${iso(ca.notAfter)}; ask for fewer days or make a new CA`,
     );
+  }
+  if (!(notBefore < notAfter)) {
+    throw new ZtnaError('usage', `${subject} would end before it begins: ${iso(notBefore)} to ${iso(notAfter)}`);
   }
   return { notBefore, notAfter };
 };

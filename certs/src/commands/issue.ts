@@ -3,7 +3,7 @@
 import { Argument, type Command } from 'commander';
 import { ROLES, ZtnaError, type Role } from '@ztna/protocol';
 import { issueCertificate, type IssuedCertificate } from '../issue-certificate.js';
-import { authorityPaths, ensureDirectory, pairPaths, readAuthority, sameDirectory, writePair, type PairPaths } from '../files/authority-files.js';
+import { AUTHORITY_NAME, pairPaths, readAuthority, writePair, type PairPaths } from '../files/authority-files.js';
 import { inspectCertificate } from '../inspect.js';
 import { DEFAULT_CERTIFICATE_DAYS, formatInstant } from '../validity.js';
 import { parseCertificates } from '../x509/certificate-reader.js';
@@ -33,14 +33,13 @@ export const registerIssue = (program: Command): void => {
 
 const runIssue = (role: Role, name: string, options: IssueOptions): void => {
   const { dir, out = dir, service = [], days, force = false } = options;
+  // Checked even with --force, wherever --out points: that pair of names is a CA's.
+  if (name === AUTHORITY_NAME) {
+    throw new ZtnaError('usage', `${name}.crt and ${name}.key are a CA's own files; choose another name`);
+  }
   const authority = readAuthority(dir);
   const issued = issueCertificate(authority, { role, name, services: service, days });
-  ensureDirectory(out);
   const paths = pairPaths(out, name);
-  // Checked even with --force: this pair of names is the CA's own.
-  if (paths.key === authorityPaths(out).key && sameDirectory(out, dir)) {
-    throw new ZtnaError('usage', `a certificate named ${name} would replace the CA's own files; choose another name or --out`);
-  }
   writePair(paths, issued, { replace: force, hint: 'give --force to replace it' });
   print([...summary(issued, paths), ...nextSteps(role, name, service)].join('\n'));
 };

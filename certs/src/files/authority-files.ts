@@ -1,6 +1,6 @@
 // Where a CA lives in a directory: ca.crt and ca.key. Owns the names and the refusal to write over them.
 
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ZtnaError } from '@ztna/protocol';
 import type { Authority } from '../authority.js';
@@ -16,7 +16,10 @@ export const pairPaths = (directory: string, name: string): PairPaths => ({
   key: join(directory, `${name}.key`),
 });
 
-export const authorityPaths = (directory: string): PairPaths => pairPaths(directory, 'ca');
+/** No other certificate may take this file name. */
+export const AUTHORITY_NAME = 'ca';
+
+export const authorityPaths = (directory: string): PairPaths => pairPaths(directory, AUTHORITY_NAME);
 
 /** @throws ZtnaError `file_unreadable` or `key_file_permissions` */
 export const readAuthority = (directory: string): Authority => {
@@ -47,13 +50,4 @@ export const writePair = (paths: PairPaths, pair: Authority, options: { replace:
   }
   writeSecretFile(paths.key, pair.keyPem, options);
   writePublicFile(paths.certificate, pair.certificatePem, options);
-};
-
-/** Whether two directories are the same one, whatever they are called. A directory that is missing is not. */
-export const sameDirectory = (one: string, other: string): boolean => {
-  try {
-    return realpathSync(one) === realpathSync(other);
-  } catch {
-    return false;
-  }
 };

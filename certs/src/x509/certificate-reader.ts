@@ -49,6 +49,8 @@ export const parseCertificates = (pem: string, what: string): [ParsedCertificate
 };
 
 const parse = (x509: X509Certificate): ParsedCertificate => {
+  // Node decodes the key on first use and throws then; here that is one more way to be unusable.
+  void x509.publicKey;
   const [tbs, algorithm] = children(decode(x509.raw));
   const fields = children(tbs);
   // Version 1 leaves its [0] out; it then has no extensions, and fails every check of a role.
