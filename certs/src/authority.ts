@@ -1,4 +1,4 @@
-// The private CA: one self-signed P-256 certificate that every process pins (SPIFFE X.509-SVID §4, signing
+// The private CA: one self-signed P-256 certificate that every process pins (SPIFFE X.509-SVID §3.2, signing
 // certificate). Owns making it and reading its trust domain; signing for others is issue-certificate.ts.
 
 import { isTrustDomain, ZtnaError, MAX_TRUST_DOMAIN_LENGTH } from '@ztna/protocol';

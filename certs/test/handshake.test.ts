@@ -27,17 +27,19 @@ const between = (client: IssuedCertificate | undefined, server: IssuedCertificat
 
 const CONNECTED: HandshakeResult = { established: true, clientAlert: undefined, serverAlert: undefined };
 
-t.test('an agent and a connector connect to a relay', async (t) => {
+t.test('an agent and a connector connect to a relay', (t) => {
   t.same(between(agent, relay), CONNECTED);
   t.same(between(connector, relay), CONNECTED);
+  t.end();
 });
 
-t.test('an agent connects to a connector under the name of each of its services', async (t) => {
+t.test('an agent connects to a connector under the name of each of its services', (t) => {
   t.same(between(agent, connector, 'web.svc.corp.example'), CONNECTED);
   t.same(between(agent, connector, 'ssh-box.svc.corp.example'), CONNECTED);
+  t.end();
 });
 
-t.test('certificates of a CA without name constraints connect as well', async (t) => {
+t.test('certificates of a CA without name constraints connect as well', (t) => {
   const plain = createAuthority({ trustDomain: TRUST_DOMAIN, nameConstraints: false });
   const result = handshake({
     clientCa: plain.certificatePem,
@@ -47,27 +49,31 @@ t.test('certificates of a CA without name constraints connect as well', async (t
     serverName: RELAY_NAME,
   });
   t.same(result, CONNECTED);
+  t.end();
 });
 
-t.test('the server refuses a client without a certificate with certificate_required', async (t) => {
+t.test('the server refuses a client without a certificate with certificate_required', (t) => {
   const result = between(undefined, relay);
   t.equal(result.established, false);
   t.equal(result.serverAlert, ALERT.certificateRequired);
+  t.end();
 });
 
-t.test('the server refuses a client of a foreign CA, even one with the same name, with unknown_ca', async (t) => {
+t.test('the server refuses a client of a foreign CA, even one with the same name, with unknown_ca', (t) => {
   const result = between(issueCertificate(foreign, { role: 'agent', name: 'alice' }), relay);
   t.equal(result.established, false);
   t.equal(result.serverAlert, ALERT.unknownCa);
+  t.end();
 });
 
-t.test('the client refuses a server of a foreign CA with unknown_ca', async (t) => {
+t.test('the client refuses a server of a foreign CA with unknown_ca', (t) => {
   const result = between(agent, issueCertificate(foreign, { role: 'relay', name: 'relay-1' }));
   t.equal(result.established, false);
   t.equal(result.clientAlert, ALERT.unknownCa);
+  t.end();
 });
 
-t.test('an expired certificate is refused by either side with certificate_expired', async (t) => {
+t.test('an expired certificate is refused by either side with certificate_expired', (t) => {
   const now = Date.now();
   const old = createAuthority({ trustDomain: TRUST_DOMAIN, now: new Date(now - 48 * HOUR) });
   const past = { notBefore: new Date(now - 24 * HOUR), notAfter: new Date(now - HOUR) };
@@ -79,22 +85,25 @@ t.test('an expired certificate is refused by either side with certificate_expire
   t.equal(handshake({ ...under, client: expiredClient, server }).serverAlert, ALERT.certificateExpired);
   const expiredServer = issueCertificate(old, { role: 'relay', name: 'relay-1', ...past });
   t.equal(handshake({ ...under, client, server: expiredServer }).clientAlert, ALERT.certificateExpired);
+  t.end();
 });
 
-t.test('the client refuses a server under another name with bad_certificate', async (t) => {
+t.test('the client refuses a server under another name with bad_certificate', (t) => {
   const names = ['relay-2.relay.corp.example', 'web.svc.corp.example', 'relay-1.relay.corp.example.org', 'relay-1'];
   for (const name of names) {
     const result = between(agent, relay, name);
     t.equal(result.established, false, name);
     t.equal(result.clientAlert, ALERT.badCertificate, name);
   }
+  t.end();
 });
 
-t.test('a connector is refused under the name of a service it does not have', async (t) => {
+t.test('a connector is refused under the name of a service it does not have', (t) => {
   t.equal(between(agent, connector, 'db.svc.corp.example').clientAlert, ALERT.badCertificate);
+  t.end();
 });
 
-t.test('an agent certificate is refused as a server for its purpose, with the right name too', async (t) => {
+t.test('an agent certificate is refused as a server for its purpose, with the right name too', (t) => {
   t.equal(between(agent, agent, RELAY_NAME).established, false);
   const now = Date.now();
   const disguised = signCertificate(authority, {
@@ -108,15 +117,17 @@ t.test('an agent certificate is refused as a server for its purpose, with the ri
   const result = between(agent, disguised);
   t.equal(result.established, false);
   t.equal(result.clientAlert, ALERT.unsupportedCertificate);
+  t.end();
 });
 
-t.test('a relay certificate is refused as a client', async (t) => {
+t.test('a relay certificate is refused as a client', (t) => {
   const result = between(relay, relay);
   t.equal(result.established, false);
   t.equal(result.serverAlert, ALERT.unsupportedCertificate);
+  t.end();
 });
 
-t.test('name constraints: TLS itself refuses a certificate this CA signed for another trust domain', async (t) => {
+t.test('name constraints: TLS itself refuses a certificate this CA signed for another trust domain', (t) => {
   const now = Date.now();
   const stray = {
     commonName: 'alice',
@@ -139,9 +150,10 @@ t.test('name constraints: TLS itself refuses a certificate this CA signed for an
     serverName: RELAY_NAME,
   });
   t.same(accepted, CONNECTED, 'without them it takes a check above TLS');
+  t.end();
 });
 
-t.test('the longest names a certificate can carry still connect', async (t) => {
+t.test('the longest names a certificate can carry still connect', (t) => {
   const label = 'a'.repeat(59);
   const trustDomain = `${label}.${label}.${label}`;
   const service = 's'.repeat(63);
@@ -156,4 +168,5 @@ t.test('the longest names a certificate can carry still connect', async (t) => {
   });
   t.equal(trustDomain.length, 179);
   t.same(result, CONNECTED);
+  t.end();
 });

@@ -25,11 +25,12 @@ const look = (pem: string, now = NOW): Inspection =>
 const codes = (inspection: Inspection): string[] => inspection.problems.map((problem) => problem.code);
 const codesOf = (fields: ExplicitCertificate): string[] => codes(look(signCertificate(authority, fields).certificatePem));
 
-t.test('the explicit fields of each role, as issued, have no problem', async (t) => {
+t.test('the explicit fields of each role, as issued, have no problem', (t) => {
   for (const good of [AGENT, CONNECTOR, RELAY]) t.same(codesOf(good), []);
+  t.end();
 });
 
-t.test('each deviation from a profile is named', async (t) => {
+t.test('each deviation from a profile is named', (t) => {
   const cases: [string, ExplicitCertificate, string[]][] = [
     ['no URI', { ...AGENT, uris: [] }, ['identity_invalid']],
     ['two URIs', { ...AGENT, uris: [...AGENT.uris, 'spiffe://corp.example/agent/bob'] }, ['identity_invalid']],
@@ -50,17 +51,19 @@ t.test('each deviation from a profile is named', async (t) => {
     ['not valid yet', { ...AGENT, notBefore: new Date('2026-03-01T12:00:01Z') }, ['certificate_expired']],
   ];
   for (const [what, fields, expected] of cases) t.same(codesOf(fields), expected, what);
+  t.end();
 });
 
-t.test('validity includes both its ends', async (t) => {
+t.test('validity includes both its ends', (t) => {
   const { certificatePem } = signCertificate(authority, AGENT);
   t.same(codes(look(certificatePem, WINDOW.notBefore)), []);
   t.same(codes(look(certificatePem, WINDOW.notAfter)), []);
   t.equal(look(certificatePem, WINDOW.notAfter).daysLeft, 0);
   t.equal(look(certificatePem, new Date(WINDOW.notAfter.getTime() + 1)).daysLeft, -1);
+  t.end();
 });
 
-t.test('the chain fails for a namesake CA, and for an expired CA', async (t) => {
+t.test('the chain fails for a namesake CA, and for an expired CA', (t) => {
   const namesake = createAuthority({ trustDomain: 'corp.example', now: NOW });
   const stray = look(signCertificate(namesake, AGENT).certificatePem);
   t.same(codes(stray), ['certificate_unknown_ca']);
@@ -73,9 +76,10 @@ t.test('the chain fails for a namesake CA, and for an expired CA', async (t) => 
     now: new Date('2026-03-10T00:00:00Z'),
   });
   t.same(codes(outlived), ['certificate_unknown_ca']);
+  t.end();
 });
 
-t.test('any CA of a bundle will do, and one that is merely another CA will not', async (t) => {
+t.test('any CA of a bundle will do, and one that is merely another CA will not', (t) => {
   const other = createAuthority({ trustDomain: 'corp.example', now: NOW });
   const bundle = parseCertificates(`old\n${other.certificatePem}\nnew\n${authority.certificatePem}`, 'the bundle');
   t.equal(bundle.length, 2);
@@ -83,14 +87,16 @@ t.test('any CA of a bundle will do, and one that is merely another CA will not',
   t.equal(inspectCertificate({ certificate, authorities: bundle, now: NOW }).chain, 'valid');
   t.equal(inspectCertificate({ certificate, authorities: [bundle[0]], now: NOW }).chain, 'invalid');
   t.equal(inspectCertificate({ certificate: bundle[0], authorities: [bundle[1]!], now: NOW }).chain, 'invalid');
+  t.end();
 });
 
-t.test('a leaf cannot act as the CA of another', async (t) => {
+t.test('a leaf cannot act as the CA of another', (t) => {
   const [leaf] = parseCertificates(signCertificate(authority, AGENT).certificatePem, 'it');
   t.equal(inspectCertificate({ certificate: leaf, authorities: [leaf], now: NOW }).chain, 'invalid');
+  t.end();
 });
 
-t.test('a key of another certificate, curve or kind does not match', async (t) => {
+t.test('a key of another certificate, curve or kind does not match', (t) => {
   const [certificate] = parseCertificates(signCertificate(authority, AGENT).certificatePem, 'it');
   const strangers = [
     generateKeyPairSync('ec', { namedCurve: 'prime256v1' }),
@@ -103,9 +109,10 @@ t.test('a key of another certificate, curve or kind does not match', async (t) =
     t.same(codes(inspection), ['key_mismatch']);
   }
   t.match(inspectCertificate({ certificate, now: NOW }), { key: 'not checked', chain: 'not checked', problems: [] });
+  t.end();
 });
 
-t.test('an RSA certificate of somebody else is read and found wanting', async (t) => {
+t.test('an RSA certificate of somebody else is read and found wanting', (t) => {
   const directory = workingDirectory(t);
   const made = directory.openssl(
     'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'x.key', '-out', 'x.crt', '-subj', '/O=None',
@@ -116,18 +123,20 @@ t.test('an RSA certificate of somebody else is read and found wanting', async (t
   const inspection = look(pem, new Date());
   t.match(inspection, { identity: null, subject: null, dnsNames: ['a.example'], chain: 'invalid' });
   t.same(codes(inspection), ['certificate_invalid', 'certificate_invalid', 'identity_invalid', 'certificate_unknown_ca']);
+  t.end();
 });
 
-t.test('the fingerprint and serial are those openssl prints', async (t) => {
+t.test('the fingerprint and serial are those openssl prints', (t) => {
   const directory = workingDirectory(t);
   const { certificatePem } = signCertificate(authority, AGENT);
   const printed = directory.openssl('x509', '-noout', '-fingerprint', '-sha256', '-serial', '-in', directory.write('x.crt', certificatePem)).stdout;
   const { fingerprintSha256, serial } = look(certificatePem);
   t.match(printed, `Fingerprint=${fingerprintSha256}\n`);
   t.match(printed, `serial=${serial}\n`);
+  t.end();
 });
 
-t.test('a certificate with any byte changed is an error, or is not what the CA signed', async (t) => {
+t.test('a certificate with any byte changed is an error, or is not what the CA signed', (t) => {
   const der = parseCertificates(signCertificate(authority, AGENT).certificatePem, 'it')[0].x509.raw;
   let refused = 0;
   fc.assert(
@@ -146,9 +155,10 @@ t.test('a certificate with any byte changed is an error, or is not what the CA s
     { numRuns: 400 },
   );
   t.ok(refused > 0, 'some could not be decoded');
+  t.end();
 });
 
-t.test('random text is refused as unusable, never otherwise', async (t) => {
+t.test('random text is refused as unusable, never otherwise', (t) => {
   fc.assert(
     fc.property(fc.string(), fc.uint8Array({ maxLength: 300 }), (text, bytes) => {
       for (const input of [text, `-----BEGIN CERTIFICATE-----\n${Buffer.from(bytes).toString('base64')}\n-----END CERTIFICATE-----`]) {
@@ -163,4 +173,5 @@ t.test('random text is refused as unusable, never otherwise', async (t) => {
     }),
   );
   t.pass('every input was refused with its code');
+  t.end();
 });

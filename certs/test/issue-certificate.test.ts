@@ -17,7 +17,7 @@ const request: fc.Arbitrary<CertificateRequest> = fc.oneof(
   fc.record({ role: fc.constant('connector'), name, services: fc.uniqueArray(name, { minLength: 1, maxLength: 64 }) }),
 );
 
-t.test('what is issued is what inspection reads back, without problems', async (t) => {
+t.test('what is issued is what inspection reads back, without problems', (t) => {
   fc.assert(
     fc.property(trustDomain, request, fc.integer({ min: 1, max: 3650 }), (domain, asked, days) => {
       const ca = createAuthority({ trustDomain: domain, now: NOW });
@@ -48,9 +48,10 @@ t.test('what is issued is what inspection reads back, without problems', async (
     }),
     { numRuns: 60 },
   );
+  t.end();
 });
 
-t.test('a CA reads back as the authority of its trust domain', async (t) => {
+t.test('a CA reads back as the authority of its trust domain', (t) => {
   fc.assert(
     fc.property(trustDomain, (domain) => {
       const ca = createAuthority({ trustDomain: domain, now: NOW });
@@ -60,28 +61,32 @@ t.test('a CA reads back as the authority of its trust domain', async (t) => {
     }),
     { numRuns: 30 },
   );
+  t.end();
 });
 
-t.test('the trust domain comes from the URI of the CA, whatever its common name says', async (t) => {
+t.test('the trust domain comes from the URI of the CA, whatever its common name says', (t) => {
   const named = createAuthority({ trustDomain: 'corp.example', name: 'spiffe://evil.example', now: NOW });
   const issued = issueCertificate(named, { role: 'agent', name: 'alice', now: NOW });
   t.same(parseCertificates(issued.certificatePem, 'it')[0].uris, ['spiffe://corp.example/agent/alice']);
+  t.end();
 });
 
-t.test('notBefore is five minutes ago, but never before the CA', async (t) => {
+t.test('notBefore is five minutes ago, but never before the CA', (t) => {
   const startOf = (now: Date): Date =>
     parseCertificates(issueCertificate(authority, { role: 'agent', name: 'alice', now }).certificatePem, 'it')[0].notBefore;
   t.same(startOf(new Date('2026-03-02T12:00:00Z')), new Date('2026-03-02T11:55:00Z'));
   t.same(startOf(NOW), new Date('2026-03-01T11:55:00Z'));
   t.same(startOf(new Date('2026-03-01T11:57:00Z')), new Date('2026-03-01T11:55:00Z'));
+  t.end();
 });
 
-t.test('a certificate lasts 90 days unless told otherwise', async (t) => {
+t.test('a certificate lasts 90 days unless told otherwise', (t) => {
   const { certificatePem } = issueCertificate(authority, { role: 'agent', name: 'alice', now: NOW });
   t.same(parseCertificates(certificatePem, 'it')[0].notAfter, new Date('2026-05-30T12:00:00Z'));
+  t.end();
 });
 
-t.test('a validity that leaves its CA is refused, to the second', async (t) => {
+t.test('a validity that leaves its CA is refused, to the second', (t) => {
   const within = { notBefore: new Date('2026-03-01T11:55:00Z'), notAfter: new Date('2027-03-01T12:00:00Z') };
   t.ok(issueCertificate(authority, { role: 'agent', name: 'alice', ...within }));
   const refused = [
@@ -94,9 +99,10 @@ t.test('a validity that leaves its CA is refused, to the second', async (t) => {
   for (const validity of refused) {
     t.throws(() => issueCertificate(authority, { role: 'agent', name: 'alice', ...validity }), { code: 'certificate_unusable' }, JSON.stringify(validity));
   }
+  t.end();
 });
 
-t.test('an empty, invalid or doubly stated validity is refused', async (t) => {
+t.test('an empty, invalid or doubly stated validity is refused', (t) => {
   const refused: Partial<CertificateRequest>[] = [
     { notBefore: NOW, notAfter: NOW },
     { notBefore: new Date(Number.NaN) },
@@ -111,9 +117,10 @@ t.test('an empty, invalid or doubly stated validity is refused', async (t) => {
   for (const validity of refused) {
     t.throws(() => issueCertificate(authority, { role: 'agent', name: 'alice', now: NOW, ...validity }), { code: 'usage' }, JSON.stringify(validity));
   }
+  t.end();
 });
 
-t.test('names outside the rule are refused for every role', async (t) => {
+t.test('names outside the rule are refused for every role', (t) => {
   const bad = ['', 'Alice', 'a.b', '-a', 'a-', 'a/b', '../a', 'a b', 'é', 'a\n', 'a'.repeat(64), '*'];
   for (const role of ROLES) {
     const services = role === 'connector' ? ['web'] : [];
@@ -122,9 +129,10 @@ t.test('names outside the rule are refused for every role', async (t) => {
   for (const service of bad) {
     t.throws(() => issueCertificate(authority, { role: 'connector', name: 'c1', services: [service], now: NOW }), { code: 'usage' }, service);
   }
+  t.end();
 });
 
-t.test('services belong to a connector, 1 to 64 of them, each once', async (t) => {
+t.test('services belong to a connector, 1 to 64 of them, each once', (t) => {
   const many = Array.from({ length: 65 }, (_, index) => `s${index}`);
   const refused: CertificateRequest[] = [
     { role: 'agent', name: 'alice', services: ['web'] },
@@ -137,9 +145,10 @@ t.test('services belong to a connector, 1 to 64 of them, each once', async (t) =
   ];
   for (const bad of refused) t.throws(() => issueCertificate(authority, { ...bad, now: NOW }), { code: 'usage' }, JSON.stringify(bad));
   t.ok(issueCertificate(authority, { role: 'connector', name: 'c1', services: many.slice(1), now: NOW }));
+  t.end();
 });
 
-t.test('an authority whose parts do not fit cannot sign', async (t) => {
+t.test('an authority whose parts do not fit cannot sign', (t) => {
   const other = createAuthority({ trustDomain: 'corp.example', now: NOW });
   const leaf = issueCertificate(authority, { role: 'agent', name: 'alice', now: NOW });
   const unusable: [string, Authority, RegExp][] = [
@@ -152,24 +161,28 @@ t.test('an authority whose parts do not fit cannot sign', async (t) => {
   for (const [what, bad, message] of unusable) {
     t.throws(() => issueCertificate(bad, { role: 'agent', name: 'alice', now: NOW }), { code: 'certificate_unusable', message }, what);
   }
+  t.end();
 });
 
-t.test('a message about an unusable key does not quote it', async (t) => {
+t.test('a message about an unusable key does not quote it', (t) => {
   t.throws(() => parsePrivateKey('hunter2', 'it'), { message: /^it holds no unencrypted private key in PEM form$/ });
+  t.end();
 });
 
-t.test('a trust domain or CA name outside the rules is refused', async (t) => {
+t.test('a trust domain or CA name outside the rules is refused', (t) => {
   for (const bad of ['', 'Corp.example', 'corp..example', '.corp', 'corp.', 'a b', 'spiffe://corp', 'corp/x', `${'a'.repeat(60)}.`.repeat(3) + 'a']) {
     t.throws(() => createAuthority({ trustDomain: bad }), { code: 'usage' }, bad);
   }
   for (const bad of ['', ' ', 'a\nb', 'a\u202eb', 'a\0', 'x'.repeat(65)]) {
     t.throws(() => createAuthority({ trustDomain: 'corp.example', name: bad }), { code: 'usage' }, JSON.stringify(bad));
   }
+  t.end();
 });
 
-t.test('a trust domain too long for a common name still gets a CA', async (t) => {
+t.test('a trust domain too long for a common name still gets a CA', (t) => {
   const domain = `${'a'.repeat(60)}.example`;
   const [ca] = parseCertificates(createAuthority({ trustDomain: domain }).certificatePem, 'the CA');
   t.equal(ca.commonName, 'ztna CA');
   t.same(ca.uris, [`spiffe://${domain}`]);
+  t.end();
 });

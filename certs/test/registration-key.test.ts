@@ -15,7 +15,7 @@ const ALICE: KeyScope = { role: 'agent', identities: ['alice'], services: [] };
 const CONNECTOR: KeyScope = { role: 'connector', identities: ['c1'], services: ['web'] };
 const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/).filter(isName);
 
-t.test('an Ed25519 key file holds the seed whose public key the keyring holds', async (t) => {
+t.test('an Ed25519 key file holds the seed whose public key the keyring holds', (t) => {
   const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: 'alice', scope: ALICE, now: NOW });
   const file = parse(keyFileYaml) as Record<string, string>;
   t.same(Object.keys(file), ['keyId', 'algorithm', 'secret']);
@@ -32,33 +32,37 @@ t.test('an Ed25519 key file holds the seed whose public key the keyring holds', 
   const prefix = Buffer.from('302e020100300506032b657004220420', 'hex'); // RFC 8410 §7
   const privateKey = createPrivateKey({ key: Buffer.concat([prefix, seed]), format: 'der', type: 'pkcs8' });
   t.ok(nacl.sign.detached.verify(message, sign(null, message, privateKey), Buffer.from(keyringEntry.publicKey!, 'base64')));
+  t.end();
 });
 
-t.test('an HMAC key is the same 32 bytes on both sides', async (t) => {
+t.test('an HMAC key is the same 32 bytes on both sides', (t) => {
   const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: 'c1', algorithm: 'hmac-sha256', scope: CONNECTOR, now: NOW });
   const file = parse(keyFileYaml) as Record<string, string>;
   t.equal(file.algorithm, 'hmac-sha256');
   t.equal(file.secret, keyringEntry.secret);
   t.equal(Buffer.from(file.secret!, 'base64').length, 32);
   t.notOk('publicKey' in keyringEntry);
+  t.end();
 });
 
-t.test('no two keys are the same', async (t) => {
+t.test('no two keys are the same', (t) => {
   for (const algorithm of ['ed25519', 'hmac-sha256'] as const) {
     const files = Array.from({ length: 16 }, () => generateRegistrationKey({ keyId: 'k', algorithm, scope: ALICE }).keyFileYaml);
     t.equal(new Set(files).size, 16, algorithm);
   }
+  t.end();
 });
 
-t.test('a key is active from five minutes ago for a year unless told otherwise', async (t) => {
+t.test('a key is active from five minutes ago for a year unless told otherwise', (t) => {
   const { keyringEntry } = generateRegistrationKey({ keyId: 'alice', scope: ALICE, now: NOW });
   t.match(keyringEntry, { notBefore: '2026-03-01T11:55:00.000Z', notAfter: '2027-03-01T12:00:00.000Z' });
   const dated = generateRegistrationKey({ keyId: 'alice', scope: ALICE, notBefore: new Date('2026-05-01'), notAfter: new Date('2026-06-01') });
   t.match(dated.keyringEntry, { notBefore: '2026-05-01T00:00:00.000Z', notAfter: '2026-06-01T00:00:00.000Z' });
   t.throws(() => generateRegistrationKey({ keyId: 'alice', scope: ALICE, now: NOW, notAfter: new Date('2026-01-01') }), { code: 'usage' });
+  t.end();
 });
 
-t.test('a scope names who and what, or says any; bad and repeated names are refused', async (t) => {
+t.test('a scope names who and what, or says any; bad and repeated names are refused', (t) => {
   const refused: [string, KeyScope][] = [
     ['alice', { ...ALICE, identities: [] }],
     ['alice', { ...ALICE, identities: ['Alice'] }],
@@ -76,9 +80,10 @@ t.test('a scope names who and what, or says any; bad and repeated names are refu
   }
   const any = generateRegistrationKey({ keyId: 'pool', scope: { role: 'connector', identities: '*', services: '*' } });
   t.same(any.keyringEntry.scope, { role: 'connector', identities: '*', services: '*' });
+  t.end();
 });
 
-t.test('every entry added is read back as it was, in order, whatever its names look like in YAML', async (t) => {
+t.test('every entry added is read back as it was, in order, whatever its names look like in YAML', (t) => {
   const tricky = fc.constantFrom('null', 'true', 'no', '123', '1e5', '0x1f', '2026-01-01', '0o7');
   const anyName = fc.oneof(name, tricky);
   const entry = fc
@@ -98,9 +103,10 @@ t.test('every entry added is read back as it was, in order, whatever its names l
     }),
     { numRuns: 30 },
   );
+  t.end();
 });
 
-t.test('existing entries, comments and other keys survive an addition', async (t) => {
+t.test('existing entries, comments and other keys survive an addition', (t) => {
   const directory = workingDirectory(t);
   const before = '# production\nversion: 1\nkeys:\n  # the old laptop\n  - keyId: old\n    algorithm: ed25519\n    publicKey: AAAA # retired in May\n';
   const path = directory.write('keyring.yaml', before, 0o644);
@@ -109,9 +115,10 @@ t.test('existing entries, comments and other keys survive an addition', async (t
   t.ok(after.startsWith(before), 'byte for byte up to the new entry');
   t.same((parse(after) as { keys: { keyId: string }[] }).keys.map((key) => key.keyId), ['old', 'new']);
   t.equal(directory.mode('keyring.yaml'), 0o600, 'and the file is closed to others');
+  t.end();
 });
 
-t.test('an empty keyring in any spelling takes its first entry', async (t) => {
+t.test('an empty keyring in any spelling takes its first entry', (t) => {
   const directory = workingDirectory(t);
   for (const [index, text] of ['', '# nothing yet\n', 'keys:\n', 'keys: []\n', '{}\n', '{ "keys": [] }', '---\n', 'version: 1\n'].entries()) {
     const path = directory.write(`k${index}.yaml`, text);
@@ -119,9 +126,10 @@ t.test('an empty keyring in any spelling takes its first entry', async (t) => {
     addToKeyring(path, entry, () => undefined);
     t.same((parse(readFileSync(path, 'utf8')) as { keys: unknown }).keys, [entry], JSON.stringify(text));
   }
+  t.end();
 });
 
-t.test('a duplicate key id and a file that is no keyring are refused and left as they were', async (t) => {
+t.test('a duplicate key id and a file that is no keyring are refused and left as they were', (t) => {
   const directory = workingDirectory(t);
   const refused: [string, RegExp][] = [
     ['keys:\n  - keyId: new\n', /already has a key new/],
@@ -137,9 +145,10 @@ t.test('a duplicate key id and a file that is no keyring are refused and left as
     t.equal(readFileSync(path, 'utf8'), text);
     t.notOk(existsSync(`${path}.lock`));
   }
+  t.end();
 });
 
-t.test('a message about a broken keyring does not quote its secrets', async (t) => {
+t.test('a message about a broken keyring does not quote its secrets', (t) => {
   const directory = workingDirectory(t);
   const path = directory.write('keyring.yaml', 'keys:\n  - secret: "hunter2\n');
   try {
@@ -149,17 +158,19 @@ t.test('a message about a broken keyring does not quote its secrets', async (t) 
     t.notMatch(String(error), 'hunter2');
     t.equal((error as Error).cause, undefined);
   }
+  t.end();
 });
 
-t.test('a failure before the commit leaves the keyring and no lock', async (t) => {
+t.test('a failure before the commit leaves the keyring and no lock', (t) => {
   const directory = workingDirectory(t);
   const path = directory.write('keyring.yaml', 'keys: []\n');
   t.throws(() => addToKeyring(path, entryOf('new'), () => { throw new Error('disk full'); }), { message: 'disk full' });
   t.equal(readFileSync(path, 'utf8'), 'keys: []\n');
   t.notOk(existsSync(`${path}.lock`));
+  t.end();
 });
 
-t.test('a second writer is refused and the lock of the first is left alone', async (t) => {
+t.test('a second writer is refused and the lock of the first is left alone', (t) => {
   const directory = workingDirectory(t);
   const path = directory.file('keyring.yaml');
   const first = entryOf('first');
@@ -168,14 +179,16 @@ t.test('a second writer is refused and the lock of the first is left alone', asy
     t.equal(directory.mode('keyring.yaml.lock'), 0o600);
   });
   t.same((parse(readFileSync(path, 'utf8')) as { keys: unknown }).keys, [first]);
+  t.end();
 });
 
-t.test('a keyring behind a symbolic link is refused rather than replaced by a file', async (t) => {
+t.test('a keyring behind a symbolic link is refused rather than replaced by a file', (t) => {
   const directory = workingDirectory(t);
   directory.write('real.yaml', 'keys: []\n');
   symlinkSync('real.yaml', directory.file('keyring.yaml'));
   t.throws(() => addToKeyring(directory.file('keyring.yaml'), entryOf('new'), () => undefined), { code: 'file_unwritable', message: /symbolic link/ });
   t.equal(readFileSync(directory.file('real.yaml'), 'utf8'), 'keys: []\n');
+  t.end();
 });
 
 function entryOf(keyId: string): KeyringEntry {

@@ -42,6 +42,6 @@ const inspectFiles = (file: string, { ca, key }: InspectOptions): Inspection => 
     ...(keyFile ? { privateKey: parsePrivateKey(keyFile.text, key ?? 'the key') } : {}),
   });
   if (!keyFile?.exposed) return inspection;
-  const message = `${key} is open to its group or others, so no process will load it; run chmod 600 on it`;
+  const message = `${key ?? 'the key'} is open to its group or others, so no process will load it; run chmod 600 on it`;
   return { ...inspection, problems: [...inspection.problems, { code: 'key_file_permissions', message }] };
 };

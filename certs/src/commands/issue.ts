@@ -48,7 +48,7 @@ const summary = (issued: IssuedCertificate, paths: PairPaths): string[] => {
   const [certificate] = parseCertificates(issued.certificatePem, 'the new certificate');
   const { identity, dnsNames } = inspectCertificate({ certificate, now: new Date() });
   return [
-    `issued ${identity}, valid until ${formatInstant(certificate.notAfter)}`,
+    `issued ${identity ?? 'a certificate'}, valid until ${formatInstant(certificate.notAfter)}`,
     ...dnsNames.map((dnsName) => `  name ${dnsName}`),
     `  ${paths.certificate}  public`,
     `  ${paths.key}  secret (0600)`,

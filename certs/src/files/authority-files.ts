@@ -1,6 +1,6 @@
 // Where a CA lives in a directory: ca.crt and ca.key. Owns the names and the refusal to write over them.
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ZtnaError } from '@ztna/protocol';
 import type { Authority } from '../authority.js';
@@ -37,8 +37,9 @@ export const ensureDirectory = (directory: string): void => {
 };
 
 /**
- * Writes a certificate and its key. Both names are checked before either is written; the key goes first, so
- * a certificate on disk always has its key.
+ * Writes a certificate and its key. Both names are checked before either is written, and a new key whose
+ * certificate cannot be written goes again. A crash while replacing can leave an old and a new half, which
+ * `inspect --key` reports.
  * @throws ZtnaError `file_exists` unless `replace`, `file_unwritable`
  */
 export const writePair = (paths: PairPaths, pair: Authority, options: { replace: boolean; hint: string }): void => {
@@ -49,5 +50,10 @@ export const writePair = (paths: PairPaths, pair: Authority, options: { replace:
     }
   }
   writeSecretFile(paths.key, pair.keyPem, options);
-  writePublicFile(paths.certificate, pair.certificatePem, options);
+  try {
+    writePublicFile(paths.certificate, pair.certificatePem, options);
+  } catch (error) {
+    if (!options.replace) unlinkSync(paths.key);
+    throw error;
+  }
 };

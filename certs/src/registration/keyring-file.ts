@@ -3,7 +3,7 @@
 
 import { unlinkSync } from 'node:fs';
 import { ZtnaError } from '@ztna/protocol';
-import { isMap, isScalar, isSeq, parseDocument, type YAMLMap, type YAMLSeq } from 'yaml';
+import { isMap, isScalar, isSeq, parseDocument, type YAMLSeq } from 'yaml';
 import { createFile, existing, moveIntoPlace, readTextFile, SECRET_MODE } from '../files/secret-file.js';
 import type { KeyringEntry } from './registration-key.js';
 
@@ -68,7 +68,7 @@ export const withEntry = (current: string, entry: KeyringEntry, path: string): s
 const keyList = (root: unknown, path: string): YAMLSeq | undefined => {
   if (root === null || root === undefined || (isScalar(root) && root.value === null)) return undefined;
   if (!isMap(root)) throw new ZtnaError('keyring_invalid', `${path} is not a keyring: its top level must be a map with a list "keys"`);
-  const keys: unknown = (root as YAMLMap<unknown, unknown>).get('keys', true);
+  const keys: unknown = root.get('keys', true);
   if (keys === undefined || keys === null || (isScalar(keys) && keys.value === null)) return undefined;
   if (!isSeq(keys)) throw new ZtnaError('keyring_invalid', `${path}: "keys" must be a list`);
   return keys;

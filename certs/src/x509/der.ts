@@ -24,10 +24,10 @@ export const utf8String = (text: string): Der => primitive(Type.UTF8, latin1(Buf
 
 /** An IMPLICIT context-specific primitive, such as one GeneralName. */
 export const contextPrimitive = (tag: number, bytes: Uint8Array): Der =>
-  asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, false, latin1(bytes));
+  asn1.create(Class.CONTEXT_SPECIFIC, tag, false, latin1(bytes));
 /** A context-specific constructed node: EXPLICIT around one item, or an IMPLICIT sequence. */
 export const contextConstructed = (tag: number, ...items: readonly Der[]): Der =>
-  asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, [...items]);
+  asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [...items]);
 
 /** RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050; seconds always, never fractions, always Z. */
 export const time = (date: Date): Der => {

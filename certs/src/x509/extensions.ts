@@ -30,7 +30,7 @@ export const keyUsage = (usages: readonly KeyUsage[]): Der => {
   return extension(OID.keyUsage, true, bitString(bytes, 7 - (last & 7)));
 };
 
-/** §4.2.1.12, not critical (SPIFFE X.509-SVID §4.4 allows either). */
+/** §4.2.1.12, not critical. One purpose only is narrower than SPIFFE X.509-SVID §4.4; docs/certificates.md says why. */
 export const extendedKeyUsage = (purposes: readonly Purpose[]): Der =>
   extension(OID.extKeyUsage, false, sequence(...purposes.map((purpose) => oid(PURPOSE_OIDS[purpose]))));
 
@@ -55,7 +55,7 @@ export const authorityKeyIdentifier = (keyId: Uint8Array): Der =>
 
 /**
  * §4.2.1.10, critical: DNS names under the trust domain and URIs whose host is exactly the trust
- * domain. A stolen CA key then still cannot speak for another trust domain that pins both CAs.
+ * domain. Whoever signs with this CA cannot speak for another trust domain, even where both CAs are pinned.
  */
 export const nameConstraints = (trustDomain: string): Der =>
   extension(
