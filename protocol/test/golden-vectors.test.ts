@@ -1,0 +1,229 @@
+// docs/wire-format.md is the specification: every vector in it decodes to the value stated here and encodes
+// back to the same bytes, every truncation is refused or incomplete, and its tables match the code.
+
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import {
+  CONTROL_TYPES, ControlDecoder, createPreambleAnswerDecoder, createPreambleDecoder, decodeHeader, DROP_REASONS,
+  encodeControl, encodeHeader, encodePreamble, encodePreambleAnswer, FAILURE_CODES, frameControl, packUdpDatagram,
+  packUdpFrame, parseUdpDatagram, UdpFrameDecoder,
+  type ControlMessage, type DatagramHeader, type FlowPreamble, type FlowPreambleAnswer,
+} from '@ztna/protocol';
+
+const session = { slot: 7, tag: 0xdeadbeef };
+const ascii = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'ascii'));
+
+const HEADERS: Record<string, DatagramHeader> = {
+  'header/data': { type: 0, slot: 7, tag: 0xdeadbeef },
+  'header/keepalive': { type: 1, slot: 0, tag: 1 },
+  'header/keepaliveAck': { type: 2, slot: 0xffffffff, tag: 0x80000000 },
+};
+
+const CONTROL: ControlMessage[] = [
+  { type: 'hello', versions: [1], software: 'ztna-agent/0.1.0', role: 'agent' },
+  {
+    type: 'helloAck',
+    version: 1,
+    software: 'intermediate-server/0.1.0',
+    relay: 'spiffe://example.test/relay/relay-1',
+    observed: { host: '203.0.113.7', port: 50123 },
+    limits: { maxServices: 64, maxSessions: 1024, maxControlBytes: 65536, idleTimeoutMs: 30000 },
+  },
+  { type: 'register', token: Uint8Array.of(0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff) },
+  { type: 'registerAck', services: ['web', 'ssh-box'] },
+  { type: 'registerNack', code: 'token_expired', reason: 'expired 12 s ago' },
+  { type: 'open', request: 1, service: 'web' },
+  { type: 'opened', request: 1, session, connector: 'spiffe://example.test/connector/connector-1' },
+  { type: 'openFailed', request: 2, code: 'policy_denied', reason: 'no rule lets alice open db' },
+  { type: 'incoming', session, agent: 'spiffe://example.test/agent/alice', service: 'web' },
+  { type: 'accept', session },
+  { type: 'reject', session, code: 'service_not_served', reason: 'web is not served here' },
+  { type: 'closeSession', session },
+  { type: 'sessionClosed', session, code: 'agent_gone' },
+  { type: 'observedAddress', observed: { host: '2001:db8::7', port: 443 } },
+  { type: 'drain', deadlineMs: 15000 },
+  { type: 'ping', timestamp: 1_700_000_000_000 },
+  { type: 'pong', timestamp: 1_700_000_000_000 },
+  { type: 'error', code: 'unknown_message_type', reason: 'no message of that type', about: 'teleport' },
+];
+
+const PREAMBLES: Record<string, FlowPreamble> = {
+  'preamble/tcp': { v: 1, kind: 'tcp', service: 'web' },
+  'preamble/udp': { v: 1, kind: 'udp', service: 'dns' },
+};
+
+const ANSWERS: Record<string, FlowPreambleAnswer> = {
+  'answer/ok': { ok: true },
+  'answer/error': { error: 'backend_refused', reason: 'connect ECONNREFUSED' },
+};
+
+const UDP_DATAGRAMS: Record<string, { streamId: number; payload: Uint8Array; prefix: number }> = {
+  'udp-datagram/1-byte-id': { streamId: 4, payload: ascii('hello'), prefix: 1 },
+  'udp-datagram/2-byte-id': { streamId: 15293, payload: ascii('hello'), prefix: 2 },
+  'udp-datagram/4-byte-id': { streamId: 494878333, payload: ascii('hello'), prefix: 4 },
+  'udp-datagram/8-byte-id': { streamId: 2 ** 32, payload: ascii('hello'), prefix: 8 },
+  'udp-datagram/empty-payload': { streamId: 8, payload: ascii(''), prefix: 1 },
+};
+
+const UDP_FRAMES: Record<string, Uint8Array> = {
+  'udp-stream/payload': ascii('hello'),
+  'udp-stream/empty-payload': ascii(''),
+};
+
+const document = readFileSync(new URL('../../docs/wire-format.md', import.meta.url), 'utf8');
+const vectors = parseVectors(document);
+const vector = (name: string): Uint8Array => {
+  const bytes = vectors.get(name);
+  if (bytes === undefined) throw new Error(`docs/wire-format.md has no vector ${name}`);
+  return bytes;
+};
+
+void t.test('every vector of the document is covered, and every expectation has its vector', async (t) => {
+  const expected = [
+    ...Object.keys(HEADERS), ...CONTROL.map(({ type }) => `control/${type}`), ...Object.keys(PREAMBLES),
+    ...Object.keys(ANSWERS), ...Object.keys(UDP_DATAGRAMS), ...Object.keys(UDP_FRAMES),
+  ];
+  t.strictSame([...vectors.keys()].sort(), expected.sort());
+});
+
+void t.test('every control type has a vector', async (t) => {
+  t.strictSame(CONTROL.map(({ type }) => type), CONTROL_TYPES);
+});
+
+void t.test('datagram headers decode, encode back, and are refused one byte short of whole', async (t) => {
+  for (const [name, header] of Object.entries(HEADERS)) {
+    const bytes = vector(name);
+    t.equal(bytes.length, 16, name);
+    t.strictSame(decodeHeader(bytes), { ok: true, header }, name);
+    t.strictSame(encodeHeader(header), bytes, name);
+    for (const cut of truncations(bytes)) t.strictSame(decodeHeader(cut), { ok: false, reason: 'header_too_short' }, `${name} at ${cut.length}`);
+  }
+});
+
+void t.test('control messages decode and encode back', async (t) => {
+  for (const message of CONTROL) {
+    const bytes = vector(`control/${message.type}`);
+    t.strictSame(decodeControl(bytes), [{ ok: true, message }], message.type);
+    t.strictSame(encodeControl(message), bytes, message.type);
+  }
+});
+
+void t.test('a truncated control frame is incomplete, and a frame around a truncated map is malformed', async (t) => {
+  for (const { type } of CONTROL) {
+    const bytes = vector(`control/${type}`);
+    for (const cut of truncations(bytes)) {
+      const decoder = new ControlDecoder();
+      decoder.push(cut);
+      t.equal(decoder.next(), undefined, `${type} at ${cut.length}`);
+      t.equal(decoder.isPartial, cut.length > 0, `${type} at ${cut.length}`);
+    }
+    for (const cut of truncations(bytes.subarray(4))) {
+      const [result, ...more] = decodeControl(frameControl(cut));
+      t.match(result, { ok: false, code: 'control_message_malformed', fatal: true }, `${type} map at ${cut.length}`);
+      t.strictSame(more, []);
+    }
+  }
+});
+
+void t.test('preambles and answers decode, encode back, and stay incomplete until their last byte', async (t) => {
+  for (const [name, value] of Object.entries(PREAMBLES)) {
+    const bytes = vector(name);
+    t.strictSame(createPreambleDecoder().push(bytes), { ok: true, value, rest: ascii('') }, name);
+    t.strictSame(encodePreamble(value), bytes, name);
+    for (const cut of truncations(bytes)) t.equal(createPreambleDecoder().push(cut), undefined, `${name} at ${cut.length}`);
+    for (const cut of truncations(bytes.subarray(2))) {
+      t.match(createPreambleDecoder().push(u16Framed(cut)), { ok: false, code: 'preamble_malformed' }, `${name} map at ${cut.length}`);
+    }
+  }
+  for (const [name, value] of Object.entries(ANSWERS)) {
+    const bytes = vector(name);
+    t.strictSame(createPreambleAnswerDecoder().push(bytes), { ok: true, value, rest: ascii('') }, name);
+    t.strictSame(encodePreambleAnswer(value), bytes, name);
+    for (const cut of truncations(bytes)) t.equal(createPreambleAnswerDecoder().push(cut), undefined, `${name} at ${cut.length}`);
+    for (const cut of truncations(bytes.subarray(2))) {
+      t.match(createPreambleAnswerDecoder().push(u16Framed(cut)), { ok: false, code: 'preamble_malformed' }, `${name} map at ${cut.length}`);
+    }
+  }
+});
+
+void t.test('UDP datagrams decode and encode back; cut inside the stream id they are refused', async (t) => {
+  for (const [name, { streamId, payload, prefix }] of Object.entries(UDP_DATAGRAMS)) {
+    const bytes = vector(name);
+    t.strictSame(parseUdpDatagram(bytes), { ok: true, streamId, payload }, name);
+    t.strictSame(packUdpDatagram(streamId, payload), bytes, name);
+    for (const cut of truncations(bytes)) {
+      t.strictSame(
+        parseUdpDatagram(cut),
+        cut.length < prefix ? { ok: false, reason: 'varint_truncated' } : { ok: true, streamId, payload: cut.subarray(prefix) },
+        `${name} at ${cut.length}`,
+      );
+    }
+  }
+});
+
+void t.test('UDP payloads on the stream decode, encode back, and stay incomplete until their last byte', async (t) => {
+  for (const [name, payload] of Object.entries(UDP_FRAMES)) {
+    const bytes = vector(name);
+    const decoder = new UdpFrameDecoder();
+    decoder.push(bytes);
+    t.strictSame(decoder.next(), payload, name);
+    t.equal(decoder.next(), undefined, name);
+    t.strictSame(packUdpFrame(payload), bytes, name);
+    for (const cut of truncations(bytes)) {
+      const partial = new UdpFrameDecoder();
+      partial.push(cut);
+      t.equal(partial.next(), undefined, `${name} at ${cut.length}`);
+      t.equal(partial.isPartial, cut.length > 0, `${name} at ${cut.length}`);
+    }
+  }
+});
+
+void t.test('the failure code table is FAILURE_CODES, number, name and meaning', async (t) => {
+  const rows = [...document.matchAll(/^\| `(0x[0-9a-f]{2})` \| `(\w+)` \| (.+) \|$/gm)].map(([, number, code, meaning]) => [code, Number(number), meaning]);
+  t.strictSame(rows, Object.entries(FAILURE_CODES).map(([code, { number, meaning }]) => [code, number, meaning]));
+  t.equal(new Set(rows.map(([, number]) => number)).size, rows.length, 'numbers are unique');
+});
+
+void t.test('the drop reason table is DROP_REASONS', async (t) => {
+  const section = document.slice(document.indexOf('### Drop reasons'), document.indexOf('### Vectors'));
+  const rows = [...section.matchAll(/^\| `(\w+)` \| (.+) \|$/gm)].map(([, reason, meaning]) => [reason, meaning]);
+  t.strictSame(rows, Object.entries(DROP_REASONS));
+});
+
+void t.test('the message table names every control type and every field', async (t) => {
+  const section = document.slice(document.indexOf('## Control messages'), document.indexOf('## Relayed datagrams'));
+  const documented = new Map<string, string[]>();
+  let type = '';
+  for (const [, named, field] of section.matchAll(/^\| (?:`(\w+)`)? ?\| [^|]*\| `(\w+)` \|/gm)) {
+    if (named !== undefined) documented.set((type = named), []);
+    documented.get(type)!.push(field!);
+  }
+  t.strictSame([...documented], CONTROL.map(({ type: name, ...fields }) => [name, Object.keys(fields)]));
+});
+
+function parseVectors(text: string): Map<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>();
+  for (const [, name, body] of text.matchAll(/^```vector name=(\S+)\n([\s\S]*?)^```$/gm)) {
+    if (found.has(name!)) throw new Error(`two vectors are named ${name!}`);
+    const hex = body!.split('\n').map((line) => line.replace(/#.*$/, '').replaceAll(' ', '')).join('');
+    if (!/^(?:[0-9a-f]{2})+$/.test(hex)) throw new Error(`vector ${name!} is not hexadecimal`);
+    found.set(name!, Uint8Array.from(Buffer.from(hex, 'hex')));
+  }
+  return found;
+}
+
+function truncations(bytes: Uint8Array): Uint8Array[] {
+  return Array.from(bytes, (_, length) => bytes.slice(0, length));
+}
+
+function decodeControl(bytes: Uint8Array) {
+  const decoder = new ControlDecoder();
+  decoder.push(bytes);
+  const results = [];
+  for (let result; (result = decoder.next()); ) results.push(result);
+  return results;
+}
+
+function u16Framed(body: Uint8Array): Uint8Array {
+  return Uint8Array.of(body.length >> 8, body.length & 0xff, ...body);
+}
