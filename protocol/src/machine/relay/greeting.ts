@@ -25,7 +25,7 @@ export const answerHello = (
 ): HelloAnswer => {
   if (message.type !== 'hello') return refuse('unexpected_message', `${message.type} before hello`);
   if (message.role !== role) {
-    return refuse('role_not_allowed', `hello as ${message.role} with the certificate of a ${role}`);
+    return refuse('role_not_allowed', `hello as ${message.role} with a certificate for ${role}`);
   }
   if (!message.versions.includes(PROTOCOL_VERSION)) {
     return refuse('version_unsupported', `this relay speaks version ${PROTOCOL_VERSION}`);
