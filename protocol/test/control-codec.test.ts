@@ -150,6 +150,32 @@ void t.test('a malformed message is fatal, and says where without quoting the pe
     t.equal(fault?.ok === false ? fault.about : '', about, title);
     t.notMatch(fault?.ok === false ? fault.reason : secret, secret, title);
     t.strictSame(more, [], `${title}: nothing is decoded after it`);
+    const later = decodeAll([frameControl(body), encodeControl({ type: 'ping', timestamp: 1 })]);
+    t.equal(later.length, 1, `${title}: nor in a later chunk`);
+  }
+});
+
+void t.test('the longest value of every field passes, and one more does not', async (t) => {
+  const label = (length: number): string => 'a'.repeat(length);
+  const session = { slot: 0xffff_ffff, tag: 0 };
+  const at: Record<string, [(size: number) => ControlMessage, number]> = {
+    versions: [(size) => ({ type: 'hello', versions: Array<number>(size).fill(1), software: '', role: 'relay' }), 16],
+    software: [(size) => ({ type: 'hello', versions: [1], software: label(size), role: 'relay' }), 256],
+    token: [(size) => ({ type: 'register', token: new Uint8Array(size) }), 8192],
+    services: [(size) => ({ type: 'registerAck', services: Array<string>(size).fill('web') }), 64],
+    name: [(size) => ({ type: 'incoming', session, agent: 'spiffe://a/agent/b', service: label(size) }), 63],
+    service: [(size) => ({ type: 'open', request: 0, service: label(size) }), 256],
+    request: [(size) => ({ type: 'open', request: size, service: '' }), 0xffff_ffff],
+    reason: [(size) => ({ type: 'reject', session, code: 'no_error', reason: label(size) }), 256],
+    host: [(size) => ({ type: 'observedAddress', observed: { host: label(size), port: 0 } }), 45],
+    port: [(size) => ({ type: 'observedAddress', observed: { host: '', port: size } }), 65535],
+    deadlineMs: [(size) => ({ type: 'drain', deadlineMs: size }), 86_400_000],
+    timestamp: [(size) => ({ type: 'pong', timestamp: size }), Number.MAX_SAFE_INTEGER],
+    about: [(size) => ({ type: 'error', code: 'no_error', reason: '', about: label(size) }), 64],
+  };
+  for (const [field, [message, most]] of Object.entries(at)) {
+    t.strictSame(decodeAll([encodeControl(message(most))]), [{ ok: true, message: message(most) }], `${field} of ${most}`);
+    t.throws(() => encodeControl(message(most + 1)), { code: 'control_message_malformed' }, `${field} of ${most + 1}`);
   }
 });
 

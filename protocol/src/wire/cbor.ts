@@ -89,4 +89,7 @@ const settle = (value: unknown): unknown => {
 };
 
 const unencodable = (what: string): ZtnaError =>
-  new ZtnaError('cbor_unencodable', `cannot encode as CBOR: ${what}; send plain maps, arrays, numbers, booleans, bytes and well-formed text`);
+  new ZtnaError(
+    'cbor_unencodable',
+    `cannot encode as CBOR: ${what}; send plain maps, arrays, numbers, booleans, bytes and well-formed text`,
+  );
