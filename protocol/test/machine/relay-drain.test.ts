@@ -95,6 +95,21 @@ t.test('is done at the deadline with sessions left, which end with draining', (t
   t.end();
 });
 
+t.test('does not move a waiting open to another connector at the deadline', (t) => {
+  const relay = new RelayFixture();
+  relay.joinConnector(1, 'c1', ['web']);
+  relay.joinConnector(2, 'c2', ['web']);
+  relay.joinAgent(3, 'alice');
+  relay.open(3, 'web', 2);
+  relay.machine.drain(1_000, 0);
+  relay.take();
+  const commands = relay.advance(1_000);
+  t.same(eventCodes(commands), ['drain_finished -', 'session_refused draining']);
+  t.match(messages(commands, 3), [{ type: 'openFailed', request: 2, code: 'draining' }]);
+  t.same(messages(commands, 2), []);
+  t.end();
+});
+
 t.test('waits for an open that was under way', (t) => {
   const relay = withWeb();
   relay.open(1, 'web', 6);

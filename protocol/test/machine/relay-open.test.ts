@@ -87,6 +87,15 @@ t.test('keeps the turn when a connector before it leaves', (t) => {
   t.end();
 });
 
+t.test('passes the turn on when the connector whose turn it is leaves', (t) => {
+  const relay = withWeb();
+  relay.joinConnector(3, 'c2', ['web']);
+  relay.session(1, 'web');
+  relay.disconnect(3);
+  t.equal(incomingOf(relay.open(1, 'web')).conn, 2);
+  t.end();
+});
+
 t.test('asks the next connector after a rejection and opens with it', (t) => {
   const relay = withWeb();
   relay.joinConnector(3, 'c2', ['web']);

@@ -150,6 +150,25 @@ t.test('lets the newer connection of a connector identity win, with a warning', 
   t.end();
 });
 
+t.test('lets the newest win however often an identity registers anew', (t) => {
+  const relay = new RelayFixture();
+  relay.joinAgent(1, 'alice');
+  for (const conn of [2, 3, 4]) relay.joinConnector(conn, 'c1', ['web']);
+  t.match(relay.machine.stats(), { registeredConnectors: 1, services: 1 });
+  t.same([incomingOf(relay.open(1, 'web')).conn, incomingOf(relay.open(1, 'web')).conn], [4, 4]);
+  t.end();
+});
+
+t.test('does not take a connector that comes back after it left for a replacement', (t) => {
+  const relay = new RelayFixture();
+  relay.joinConnector(2, 'c1', ['web']);
+  relay.disconnect(2);
+  relay.connect(3, 'connector', 'c1');
+  relay.hello(3, 'connector');
+  t.same(eventCodes(relay.register(3, { services: ['web'] })), ['registration_accepted -']);
+  t.end();
+});
+
 t.test('moves an open that waits for the replaced connection to the newer one', (t) => {
   const relay = new RelayFixture();
   relay.joinAgent(1, 'alice');

@@ -20,18 +20,23 @@ export type ParsePolicyResult =
   | { readonly ok: false; readonly faults: readonly PolicyFault[] };
 
 const GROUP_PREFIX = 'group:';
+const GROUP_NAME_FAULT = `not a valid group name: ${NAME_RULE}`;
+/** zod leaves this key out of records without a word; here nothing goes unsaid. */
+const SKIPPED_KEY = '__proto__';
+const SKIPPED_KEY_FAULT: PolicyFault = { path: `groups.${SKIPPED_KEY}`, message: GROUP_NAME_FAULT };
 
 /**
  * Parses a policy document. Empty or missing `rules` deny everything; an empty document (null) is
  * a fault, so that a truncated file can't silently revoke every session on reload.
  */
 export const parsePolicy = (value: unknown): ParsePolicyResult => {
-  const parsed = policySchema(groupNames(value)).safeParse(value);
-  if (!parsed.success) return { ok: false, faults: parsed.error.issues.flatMap(toFaults) };
+  const names = groupNames(value);
+  const parsed = policySchema(names).safeParse(value);
+  const faults = [...(names.has(SKIPPED_KEY) ? [SKIPPED_KEY_FAULT] : []), ...faultsOf(parsed.error)];
+  if (!parsed.success || faults.length > 0) return { ok: false, faults };
   const { groups, rules } = parsed.data;
-  const members = new Map(Object.entries(groups));
   const expand = (entry: string): readonly string[] =>
-    entry.startsWith(GROUP_PREFIX) ? members.get(entry.slice(GROUP_PREFIX.length))! : [entry];
+    entry.startsWith(GROUP_PREFIX) ? groups[entry.slice(GROUP_PREFIX.length)]! : [entry];
   return {
     ok: true,
     policy: new Policy(rules.map((rule) => ({ agents: rule.allow.flatMap(expand), services: rule.services }))),
@@ -65,12 +70,14 @@ const groupNames = (value: unknown): ReadonlySet<string> => {
   return new Set(typeof groups === 'object' && groups !== null ? Object.keys(groups) : []);
 };
 
+const faultsOf = (error: z.ZodError | undefined): PolicyFault[] => (error?.issues ?? []).flatMap(toFaults);
+
 const toFaults = (issue: z.core.$ZodIssue): PolicyFault[] => {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ path: formatPath([...issue.path, key]), message: 'unknown key' }));
   }
   if (issue.code === 'invalid_key') {
-    return [{ path: formatPath(issue.path), message: `not a valid group name: ${NAME_RULE}` }];
+    return [{ path: formatPath(issue.path), message: GROUP_NAME_FAULT }];
   }
   return [{ path: formatPath(issue.path), message: issue.message }];
 };
