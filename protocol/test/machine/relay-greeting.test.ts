@@ -31,7 +31,7 @@ t.test('answers hello with the address the client has moved to', (t) => {
   const moved = { host: '2001:db8::7', port: 5000 };
   relay.machine.handleAddressChanged(1, moved, 0);
   t.same(relay.take(), [], 'says nothing before hello');
-  t.same(relay.hello(1, 'agent'), [send(1, { ...HELLO_ACK, observed: moved } as ControlMessage)]);
+  t.same(relay.hello(1, 'agent'), [send(1, { ...HELLO_ACK, observed: moved })]);
   relay.machine.handleAddressChanged(1, moved, 1);
   t.same(relay.take(), [], 'says nothing when the address is the same');
   relay.machine.handleAddressChanged(1, OBSERVED, 2);
@@ -124,7 +124,7 @@ t.test('answers ping with its timestamp, before registration too', (t) => {
 const handle = { slot: 0, tag: 0 };
 const SAMPLES: { [T in ControlType]: ControlMessage & { type: T } } = {
   hello: { type: 'hello', versions: [1], software: '', role: 'agent' },
-  helloAck: HELLO_ACK as ControlMessage & { type: 'helloAck' },
+  helloAck: HELLO_ACK,
   register: { type: 'register', token: new Uint8Array() },
   registerAck: { type: 'registerAck', services: [] },
   registerNack: { type: 'registerNack', code: 'no_error', reason: '' },

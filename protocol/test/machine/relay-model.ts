@@ -108,7 +108,7 @@ export class Model {
       case 'closeSession':
         return this.#useHandle(step);
       case 'datagram':
-        return this.#sendDatagram(step, step.type as 0 | 1 | 2, step.tagFlip);
+        return this.#sendDatagram(step, step.type, step.tagFlip);
       case 'disconnect':
         return this.#disconnect(step.client);
       case 'fault':

@@ -20,7 +20,7 @@ import { Registry } from './registry.js';
 import { RelayConnection, type ConnectionId, type RelayPeer } from './relay-connection.js';
 import type { ControlStreamFault, RelayMachineInit, RelayStats } from './relay-init.js';
 import { RelayOutbox, clipAbout, clipReason, type RelayCommand } from './relay-outbox.js';
-import { maySend } from './role-rules.js';
+import { maySend, type ClientRequest } from './role-rules.js';
 import type { Session } from './session.js';
 import { SessionBroker } from './session-broker.js';
 import { SessionTable } from './session-table.js';
@@ -76,7 +76,7 @@ export class RelayMachine {
     const connection = this.#live(conn);
     if (connection === undefined) return;
     if (connection.phase === 'greeting') this.#greet(connection, message, now);
-    else if (maySend(connection.peer.identity.role, message.type)) this.#dispatch(connection, message, now);
+    else if (maySend(connection.peer.identity.role, message)) this.#dispatch(connection, message, now);
     else this.#refuseMessage(connection, message.type);
     this.#settleDrain(now);
   }
@@ -198,8 +198,7 @@ export class RelayMachine {
     if (this.#drain.active) this.#sendDrain(connection, now);
   }
 
-  /** Every type that role-rules.ts lets through has its case. */
-  #dispatch(connection: RelayConnection, message: ControlMessage, now: number): void {
+  #dispatch(connection: RelayConnection, message: ClientRequest, now: number): void {
     switch (message.type) {
       case 'register':
         return this.#registrar.register(connection, message.token, now);
