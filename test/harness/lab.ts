@@ -1,0 +1,194 @@
+// A whole overlay for a test: a throw-away PKI in a temporary folder, and the real processes on
+// loopback with configuration files as an operator would write them. Everything ends with the test.
+
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { stringify } from 'yaml';
+import { createAuthority, generateRegistrationKey, issueCertificate, type Authority } from '@ztna/certs';
+import { ManagedProcess, type SpawnOptions } from './managed-process.js';
+
+export const TRUST_DOMAIN = 'example.test';
+/** dist-test/harness → repository root. */
+export const ROOT = resolve(fileURLToPath(new URL('.', import.meta.url)), '..', '..', '..');
+
+const MAIN = {
+  relay: join(ROOT, 'intermediate-server', 'dist', 'main.js'),
+  connector: join(ROOT, 'app-connector', 'dist', 'main.js'),
+  agent: join(ROOT, 'agent', 'dist', 'main.js'),
+};
+
+export interface ServiceConfig {
+  readonly protocol?: 'tcp' | 'udp';
+  /** host:port */
+  readonly backend: string;
+  /** Default '*'. */
+  readonly allow?: readonly string[] | '*';
+}
+
+export interface ListenerConfig {
+  readonly service: string;
+  readonly protocol?: 'tcp' | 'udp';
+  /** Default 127.0.0.1:0; see `Agent.address`. */
+  readonly listen?: string;
+}
+
+export interface PolicyRule {
+  readonly allow: readonly string[];
+  readonly services: readonly string[];
+}
+
+/** A running agent and where its listeners are. */
+export interface RunningAgent {
+  readonly process: ManagedProcess;
+  /** The port of the listener of a service. */
+  port(service: string): number;
+}
+
+export class Lab {
+  readonly directory: string;
+  readonly authority: Authority;
+  readonly #processes: ManagedProcess[] = [];
+  readonly #keyring: unknown[] = [];
+  #relayPort = 0;
+
+  private constructor(directory: string, authority: Authority) {
+    this.directory = directory;
+    this.authority = authority;
+    this.write('ca.crt', authority.certificatePem);
+  }
+
+  static create(t: Test): Lab {
+    const lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN }));
+    t.teardown(() => lab.stop());
+    return lab;
+  }
+
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  write(name: string, text: string, mode = 0o600): string {
+    const path = this.path(name);
+    mkdirSync(resolve(path, '..'), { recursive: true });
+    writeFileSync(path, text);
+    chmodSync(path, mode);
+    return path;
+  }
+
+  /** NAME.crt and NAME.key. */
+  issue(role: 'agent' | 'connector' | 'relay', name: string, services: readonly string[] = []): void {
+    const { certificatePem, keyPem } = issueCertificate(this.authority, { role, name, services });
+    this.write(`${name}.crt`, certificatePem);
+    this.write(`${name}.key`, keyPem);
+  }
+
+  /** NAME.regkey, and its entry in the keyring of relays started later. */
+  registrationKey(name: string, role: 'agent' | 'connector', services: readonly string[] = []): void {
+    const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: name, scope: { role, identities: [name], services } });
+    this.write(`${name}.regkey`, keyFileYaml);
+    this.#keyring.push(keyringEntry);
+  }
+
+  /** A client with certificate and registration key. */
+  enrol(role: 'agent' | 'connector', name: string, services: readonly string[] = []): void {
+    this.issue(role, name, services);
+    this.registrationKey(name, role, services);
+  }
+
+  /** Port of the relay started last. */
+  get relayPort(): number {
+    return this.#relayPort;
+  }
+
+  /** `port` 0 picks one; give the earlier port to restart a relay where clients look for it. */
+  async startRelay(policy: readonly PolicyRule[], { name = 'relay-1', port = 0, extra = {} }: { name?: string; port?: number; extra?: object } = {}): Promise<ManagedProcess> {
+    this.issue('relay', name);
+    this.write('policy.yaml', stringify({ rules: policy }));
+    this.write('keyring.yaml', stringify({ keys: this.#keyring }));
+    const config = { listen: `127.0.0.1:${port}`, tls: this.tls(name), keyring: 'keyring.yaml', policy: 'policy.yaml', log: { level: 'debug' }, ...extra };
+    const relay = this.run(MAIN.relay, ['run', '-c', this.write(`${name}.yaml`, stringify(config))]);
+    const { address } = await relay.waitFor('listening');
+    this.#relayPort = portOf(String(address));
+    return relay;
+  }
+
+  /** Starts a connector that was enrolled, and waits until the relay has accepted it. */
+  async startConnector(name: string, services: Readonly<Record<string, ServiceConfig>>, extra: object = {}): Promise<ManagedProcess> {
+    const connector = this.runConnector(name, services, extra);
+    await connector.waitFor('registered');
+    return connector;
+  }
+
+  /** The same without waiting, for connectors that will be refused. */
+  runConnector(name: string, services: Readonly<Record<string, ServiceConfig>>, extra: object = {}): ManagedProcess {
+    const served = Object.fromEntries(Object.entries(services).map(([service, config]) => [service, { allow: '*', ...config }]));
+    const config = { ...this.client(name), services: served, ...extra };
+    return this.run(MAIN.connector, ['run', '-c', this.write(`${name}.yaml`, stringify(config))]);
+  }
+
+  /** Starts an agent that was enrolled, and waits until it is registered and listening. */
+  async startAgent(name: string, listeners: readonly ListenerConfig[], extra: object = {}): Promise<RunningAgent> {
+    const agent = this.runAgent(name, listeners, extra);
+    await agent.process.waitFor('registered');
+    return agent;
+  }
+
+  /** The same without waiting for the relay, for agents that will be refused. Listeners are open once `listening` was logged. */
+  runAgent(name: string, listeners: readonly ListenerConfig[], extra: object = {}): RunningAgent {
+    const path = this.agentConfig(name, listeners, extra);
+    const process = this.run(MAIN.agent, ['up', '-c', path]);
+    const port = (service: string): number => {
+      const event = process.events.find((seen) => seen.event === 'listening' && seen.service === service);
+      if (!event) throw new Error(`${name} does not listen for ${service}\n${process.log}`);
+      return portOf(String(event.address));
+    };
+    return { process, port };
+  }
+
+  /** Writes NAME.yaml for an agent; returns its path. */
+  agentConfig(name: string, listeners: readonly ListenerConfig[] = [], extra: object = {}): string {
+    const listening = listeners.map((listener) => ({ listen: '127.0.0.1:0', ...listener }));
+    return this.write(`${name}.yaml`, stringify({ ...this.client(name), listeners: listening, ...extra }));
+  }
+
+  /** `ztna-agent connect SERVICE` as its arguments, for ProxyCommand and the like. */
+  connectCommand(name: string, service: string): string[] {
+    return [process.execPath, MAIN.agent, 'connect', service, '-c', this.agentConfig(name)];
+  }
+
+  /** Runs a script with this Node and keeps it for teardown. */
+  run(script: string, args: readonly string[], options: SpawnOptions = {}): ManagedProcess {
+    return this.keep(new ManagedProcess(process.execPath, [script, ...args], { cwd: this.directory, ...options }));
+  }
+
+  keep(process: ManagedProcess): ManagedProcess {
+    this.#processes.push(process);
+    return process;
+  }
+
+  tls(name: string): object {
+    return { ca: 'ca.crt', certificate: `${name}.crt`, key: `${name}.key` };
+  }
+
+  read(name: string): string {
+    return readFileSync(this.path(name), 'utf8');
+  }
+
+  async stop(): Promise<void> {
+    // Clients first, so that a relay has nothing to drain.
+    for (const process of [...this.#processes].reverse()) await process.stop();
+  }
+
+  client(name: string): object {
+    return {
+      relays: [{ address: `127.0.0.1:${this.#relayPort}`, name: 'relay-1' }],
+      tls: this.tls(name),
+      registration: { key: `${name}.regkey` },
+      log: { level: 'debug' },
+    };
+  }
+}
+
+const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1));
