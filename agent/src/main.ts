@@ -3,7 +3,7 @@
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, formatAddress, formatIdentity, loadClientSettings, loadConfig, runProgram, stopSignal, VERSION, type ClientSettings, type LogLevel } from '@ztna/protocol';
+import { createLogger, formatAddress, formatIdentity, loadClientSettings, loadConfig, programOutput, runProgram, stopSignal, VERSION, type ClientSettings, type LogLevel } from '@ztna/protocol';
 import { Command, Option } from 'commander';
 import { agentSchema, type AgentConfig } from './agent-config.js';
 import { Agent } from './agent.js';
@@ -61,7 +61,8 @@ const check = (options: { config: string }): void => {
 
 const configOption = (): Option => new Option('-c, --config <file>', 'agent.yaml').env('ZTNA_AGENT_CONFIG').default(DEFAULT_CONFIG);
 
-const program = new Command(NAME).description('gives local programs a way to private services').version(VERSION).exitOverride();
+const program = new Command(NAME).description('gives local programs a way to private services').version(VERSION).configureOutput(programOutput(NAME))
+  .exitOverride();
 program.command('up').description('open the configured listeners until SIGTERM or SIGINT').addOption(configOption()).action(up);
 program
   .command('connect')

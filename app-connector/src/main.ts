@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // app-connector: reads arguments, loads the configuration, serves until it is told to stop.
 
-import { createLogger, formatIdentity, loadClientSettings, loadConfig, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings } from '@ztna/protocol';
+import { createLogger, formatIdentity, loadClientSettings, loadConfig, programOutput, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings } from '@ztna/protocol';
 import { Command } from 'commander';
 import { connectorSchema, servedServices, type ConnectorConfig } from './connector-config.js';
 import { Connector } from './connector.js';
@@ -41,6 +41,7 @@ const check = (options: { config: string }): void => {
 const program = new Command(NAME)
   .description('dials out to a ztna relay and hands flows to the backends its configuration names')
   .version(VERSION)
+  .configureOutput(programOutput(NAME))
   .exitOverride();
 program.command('run').description('serve until SIGTERM or SIGINT').requiredOption('-c, --config <file>', 'connector.yaml').action(run);
 program.command('check').description('check the configuration and every file it names').requiredOption('-c, --config <file>', 'connector.yaml').action(check);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // intermediate-server: reads arguments, loads the configuration, starts the relay, drains on SIGTERM.
 
-import { createLogger, formatAddress, formatIdentity, openPlainSocket, runProgram, stopSignal, VERSION } from '@ztna/protocol';
+import { createLogger, formatAddress, formatIdentity, openPlainSocket, programOutput, runProgram, stopSignal, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
 import { loadRelaySettings } from './relay-config.js';
 import { RelayServer } from './relay-server.js';
@@ -29,6 +29,7 @@ const check = ({ config }: { config: string }): void => {
 const program = new Command(NAME)
   .description('the ztna relay: authenticates agents and connectors, decides who may reach what, forwards what it cannot read')
   .version(VERSION)
+  .configureOutput(programOutput(NAME))
   .exitOverride();
 program.command('run').description('run the relay until SIGTERM or SIGINT').requiredOption('-c, --config <file>', 'relay.yaml').action(run);
 program.command('check').description('check the configuration and every file it names').requiredOption('-c, --config <file>', 'relay.yaml').action(check);

@@ -1,12 +1,12 @@
 // `ztna-certs inspect`: what a certificate says, and whether the overlay would accept it.
 
+import { EXIT_CODES } from '@ztna/protocol';
 import type { Command } from 'commander';
 import { readTextFile } from '../files/secret-file.js';
 import { inspectCertificate, type Inspection } from '../inspect.js';
 import { inspectionText } from '../inspection-text.js';
 import { parseCertificates } from '../x509/certificate-reader.js';
 import { parsePrivateKey } from '../x509/key-pair.js';
-import { EXIT } from './exit-codes.js';
 import { print } from './options.js';
 
 interface InspectOptions {
@@ -26,7 +26,7 @@ export const registerInspect = (program: Command): void => {
     .action((file: string, options: InspectOptions) => {
       const inspection = inspectFiles(file, options);
       print(options.json ? JSON.stringify(inspection, null, 2) : inspectionText(inspection));
-      process.exitCode = inspection.problems.length > 0 ? EXIT.problemFound : EXIT.ok;
+      process.exitCode = inspection.problems.length > 0 ? EXIT_CODES.failed : EXIT_CODES.ok;
     });
 };
 

@@ -3,8 +3,16 @@
 
 import { ZtnaError } from '../errors.js';
 
-/** Exit codes: done; refused by a peer or failed while running; arguments, configuration or files at fault. */
-export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, internal: 70 } as const;
+/** Exit codes that scripts may rely on. */
+export const EXIT_CODES = {
+  ok: 0,
+  /** Refused by a peer, failed while running, or (`ztna-certs inspect`) something found wrong. */
+  failed: 1,
+  /** Nothing was done: arguments, configuration or files are at fault. */
+  usage: 2,
+  /** A fault of ours (sysexits.h EX_SOFTWARE). */
+  internal: 70,
+} as const;
 
 /** A failure while running that is not the configuration's: exits with `EXIT_CODES.failed`. */
 export class RunFailure extends ZtnaError {}
@@ -24,9 +32,14 @@ export const runProgram = async (name: string, run: () => Promise<unknown>): Pro
 const report = (name: string, error: unknown): number => {
   // commander has printed its own message; its exit code 0 is --help and --version.
   if (isCommanderError(error)) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
-  if (error instanceof ZtnaError) {
+  if (error instanceof RunFailure) {
+    // The code is what to look up, in the relay's log and in docs/troubleshooting.md.
     process.stderr.write(`${name}: ${error.code}: ${error.message}\n`);
-    return error instanceof RunFailure ? EXIT_CODES.failed : EXIT_CODES.usage;
+    return EXIT_CODES.failed;
+  }
+  if (error instanceof ZtnaError) {
+    process.stderr.write(`${name}: ${error.message}\n`);
+    return EXIT_CODES.usage;
   }
   process.stderr.write(`${name}: internal fault, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return EXIT_CODES.internal;
@@ -34,6 +47,11 @@ const report = (name: string, error: unknown): number => {
 
 const isCommanderError = (error: unknown): error is { exitCode: number } =>
   error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.');
+
+/** For commander's `configureOutput`: its complaints in the form of ours. */
+export const programOutput = (name: string): { outputError: (text: string, write: (text: string) => void) => void } => ({
+  outputError: (text, write) => write(`${name}: ${text.replace(/^error: /, '')}`),
+});
 
 /** Resolves with the name of the first SIGINT or SIGTERM. */
 export const stopSignal = (): Promise<NodeJS.Signals> =>

@@ -61,7 +61,7 @@ export const parseEnvelope = (token: Uint8Array): EnvelopeResult => {
   const refuse = (reason: string): EnvelopeResult => ({ ok: false, reason });
   if (token.length > MAX_TOKEN_BYTES) return refuse(`token is ${token.length} bytes; at most ${MAX_TOKEN_BYTES}`);
   if (token.length < FIXED_HEAD_BYTES) return refuse(`token is ${token.length} bytes; its head alone is ${FIXED_HEAD_BYTES}`);
-  if (token[0] !== TOKEN_VERSION) return refuse(`version is ${token[0]}; must be ${TOKEN_VERSION}`);
+  if (token[0] !== TOKEN_VERSION) return refuse(`version is ${token[0]!}; must be ${TOKEN_VERSION}`);
 
   const payloadLengthAt = FIXED_HEAD_BYTES + token[1]!;
   const payloadAt = payloadLengthAt + PAYLOAD_LENGTH_BYTES;
