@@ -92,4 +92,7 @@ export const failureMeaning = (code: FailureCode): string => FAILURE_CODES[code]
 /** The code behind a number off the wire; a number nobody assigned reads as `protocol_error`. */
 export const failureFromNumber = (number: number): FailureCode => byNumber.get(number) ?? 'protocol_error';
 
+/** The code behind a name off the wire. A name of a later version reads as `protocol_error`: its message still says more. */
+export const failureFromName = (name: string): FailureCode => (isFailureCode(name) ? name : 'protocol_error');
+
 export const isFailureCode = (text: string): text is FailureCode => Object.hasOwn(FAILURE_CODES, text);

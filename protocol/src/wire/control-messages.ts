@@ -10,7 +10,7 @@
 // Owns shapes and bounds; framing and CBOR are control-codec.ts. Unknown keys are dropped by the schema.
 
 import { z } from 'zod';
-import { isFailureCode, type FailureCode } from '../failure-codes.js';
+import { failureFromName } from '../failure-codes.js';
 import { isName, parseIdentity, ROLES } from '../identity.js';
 
 export const PROTOCOL_VERSION = 1;
@@ -27,7 +27,9 @@ const u32 = z.int().min(0).max(0xffff_ffff);
 const text = z.string().max(MAX_TEXT_LENGTH);
 const name = z.string().refine(isName, 'not a valid name');
 const identity = z.string().max(512).refine((uri) => parseIdentity(uri) !== undefined, 'not a valid identity');
-const code = z.custom<FailureCode>((value) => typeof value === 'string' && isFailureCode(value), 'unknown code');
+/** A failure code by name; one this version does not know reads as `protocol_error`. */
+export const failureCodeSchema = z.string().max(MAX_ABOUT_LENGTH).transform(failureFromName);
+const code = failureCodeSchema;
 const handle = z.object({ slot: u32, tag: u32 });
 const bytes = (max: number) => z.instanceof(Uint8Array).refine((b) => b.length <= max, `more than ${max} bytes`);
 const address = z.object({ host: z.string().max(45), port: z.int().min(0).max(65535) });

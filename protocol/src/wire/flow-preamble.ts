@@ -4,10 +4,10 @@
 
 import { z } from 'zod';
 import { ZtnaError } from '../errors.js';
-import { isFailureCode, type FailureCode } from '../failure-codes.js';
 import { isName, NAME_RULE } from '../identity.js';
 import { decodeCborMap, encodeCborMap, type CborMap } from './cbor.js';
 import { clipText } from './clip-text.js';
+import { failureCodeSchema } from './control-messages.js';
 import { FrameReader } from './frame-reader.js';
 
 export const PREAMBLE_VERSION = 1;
@@ -26,7 +26,7 @@ const preambleSchema = z.object({
   service: z.string().refine(isName, NAME_RULE),
 });
 const refusalSchema = z.object({
-  error: z.custom<FailureCode>((value) => typeof value === 'string' && isFailureCode(value), 'unknown code'),
+  error: failureCodeSchema,
   reason: z.string().max(MAX_ANSWER_REASON_LENGTH),
 });
 const acceptanceSchema = z.object({ ok: z.literal(true) });
