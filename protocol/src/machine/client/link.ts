@@ -9,12 +9,8 @@
 
 import { formatIdentity, type Identity } from '../../identity.js';
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
-import {
-  PROTOCOL_VERSION,
-  type ControlMessage,
-  type ControlMessageOf,
-  type ObservedAddress,
-} from '../../wire/control-messages.js';
+import { PROTOCOL_VERSION } from '../../wire/control-messages.js';
+import type { ControlMessage, ControlMessageOf, ObservedAddress } from '../../wire/control-messages.js';
 import { Backoff } from './backoff.js';
 import { linkDownEvent, type ClientEvent, type LinkDownEvent } from './client-events.js';
 import { DEFAULT_LINK_LIMITS, resolveLimits, type LinkLimits } from './client-limits.js';
@@ -175,7 +171,7 @@ export class Link<Extra extends Command = never> {
     if (this.connected) this.#commands.push({ kind: 'send', message });
   }
 
-  /** Queues a command of the machine behind this link. */
+  /** Queues a command of the user's. */
   emit(command: Extra): void {
     this.#commands.push(command);
   }

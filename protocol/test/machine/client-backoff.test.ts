@@ -1,0 +1,84 @@
+// Backoff: full jitter within its bounds, its reset, and the longer wait after a takeover.
+
+import fc from 'fast-check';
+import t from 'tap';
+import { Backoff, MIN_BACKOFF_MS } from '@ztna/protocol';
+import { helloAck, linkRig, registerNack } from './client-fixture.js';
+
+const BASE_MS = 250;
+const CAP_MS = 30_000;
+const ALMOST_ONE = 1 - Number.EPSILON / 2;
+
+t.test('delay n lies in [1, min(30 s, 250 ms · 2ⁿ)]', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { minLength: 1, maxLength: 40 }), (draws) => {
+      const left = [...draws];
+      const backoff = new Backoff({ random: () => left.shift()!, baseMs: BASE_MS, capMs: CAP_MS });
+      return draws.every((_, n) => {
+        const delay = backoff.next();
+        return Number.isInteger(delay) && delay >= MIN_BACKOFF_MS && delay <= Math.min(CAP_MS, BASE_MS * 2 ** n);
+      });
+    }),
+  );
+  t.end();
+});
+
+t.test('the whole range is used: no delay near 0, and none above the ceiling near 1', (t) => {
+  const low = new Backoff({ random: () => 0, baseMs: BASE_MS, capMs: CAP_MS });
+  const high = new Backoff({ random: () => ALMOST_ONE, baseMs: BASE_MS, capMs: CAP_MS });
+  t.strictSame(Array.from({ length: 9 }, () => low.next()), Array(9).fill(1));
+  t.strictSame(Array.from({ length: 9 }, () => high.next()), [249, 499, 999, 1999, 3999, 7999, 15999, 29999, 29999]);
+  t.end();
+});
+
+t.test('stays at the cap after thousands of failures, where 2ⁿ is no number any more', (t) => {
+  const backoff = new Backoff({ random: () => 0.5, baseMs: BASE_MS, capMs: CAP_MS });
+  for (let n = 0; n < 2_000; n += 1) backoff.next();
+  t.equal(backoff.next(), CAP_MS / 2);
+  backoff.reset();
+  t.equal(backoff.failures, 0);
+  t.equal(backoff.next(), BASE_MS / 2);
+  t.end();
+});
+
+t.test('a link doubles its wait with every failure', (t) => {
+  const rig = linkRig();
+  rig.start();
+  t.strictSame([1, 2, 3, 4].map(() => waitAfter(rig, () => rig.lose('relay_unreachable'))), [125, 250, 500, 1_000]);
+  t.end();
+});
+
+t.test('10 s of being ready start the backoff anew, 9.999 s do not', (t) => {
+  for (const [readyMs, expected] of [[10_000, 125], [9_999, 500]] as const) {
+    const rig = linkRig();
+    rig.start();
+    waitAfter(rig, () => rig.lose());
+    waitAfter(rig, () => rig.lose());
+    rig.register();
+    rig.clock.advance(readyMs);
+    t.equal(waitAfter(rig, () => rig.lose()), expected);
+  }
+  t.end();
+});
+
+t.test('waits 30 s more after its registration was replaced, so that two holders do not fight', (t) => {
+  const closed = linkRig();
+  closed.start();
+  closed.register();
+  t.equal(waitAfter(closed, () => closed.step((link, now) => link.handleDisconnected({ code: 'registration_replaced', reason: '' }, now))), 30_125);
+  const nacked = linkRig();
+  nacked.start();
+  nacked.establish();
+  t.equal(waitAfter(nacked, () => nacked.receive(helloAck(), registerNack('registration_replaced'))), 30_125);
+  t.end();
+});
+
+/** Milliseconds from a failure to the dial that follows it. */
+function waitAfter(rig: ReturnType<typeof linkRig>, fail: () => unknown): number {
+  fail();
+  const failedAt = rig.clock.now;
+  const commands = rig.timeout();
+  if (commands.length !== 1 || commands[0]?.kind !== 'dial') throw new Error('expected exactly a dial');
+  return rig.clock.now - failedAt;
+}
+
