@@ -61,6 +61,15 @@ t.test('10 s of being ready start the backoff anew, 9.999 s do not', (t) => {
   t.end();
 });
 
+t.test('a long connection starts the backoff anew once, not for every failure after it', (t) => {
+  const rig = linkRig();
+  rig.start();
+  rig.register();
+  rig.clock.advance(10_000);
+  t.strictSame([1, 2, 3].map(() => waitAfter(rig, () => rig.lose())), [125, 250, 500]);
+  t.end();
+});
+
 t.test('waits 30 s more after its registration was replaced, so that two holders do not fight', (t) => {
   const closed = linkRig();
   closed.start();
