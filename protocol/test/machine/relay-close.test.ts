@@ -31,13 +31,15 @@ t.test('tells the other end, and not the one that closes', (t) => {
   t.end();
 });
 
-t.test('answers the second of two crossing closes with session_unknown', (t) => {
+t.test('ignores the second of two crossing closes, until the slot is used again', (t) => {
   const relay = withWeb();
   const { agentEnd, connectorEnd } = relay.session(1, 'web');
   relay.say(1, { type: 'closeSession', session: agentEnd });
+  t.same(relay.say(2, { type: 'closeSession', session: connectorEnd }), []);
+  const wrongTag = { slot: connectorEnd.slot, tag: (connectorEnd.tag ^ 1) >>> 0 };
   const code = 'session_unknown';
   const about = 'closeSession';
-  t.same(relay.say(2, { type: 'closeSession', session: connectorEnd }), [
+  t.same(relay.say(2, { type: 'closeSession', session: wrongTag }), [
     send(2, { type: 'error', code, reason: 'no such session on this connection', about }),
     {
       kind: 'event',

@@ -98,7 +98,10 @@ export class SessionBroker {
 
   /** From either end. A connector that closes what it was only asked for has rejected it. */
   close(connection: RelayConnection, handle: SessionHandle, now: number): void {
-    const session = this.#components.table.find(connection.id, handle);
+    const { table } = this.#components;
+    const session = table.find(connection.id, handle);
+    // Both sides closing at once is ordinary: the second is neither answered nor reported.
+    if (session === undefined && table.wasReleased(handle)) return;
     if (session?.established === true) return this.#end(session, 'session_ended', connection);
     // An agent hasn't been told the handle of a pending session: to it there is no such session.
     if (session?.connector !== connection) return this.#refuseMessage(connection, 'session_unknown', 'closeSession');

@@ -87,6 +87,11 @@ export class SessionTable<Item> {
     return slot < this.#used && this.#owners[slot] === conn && this.#tags[slot] === tag ? this.#items[slot] : undefined;
   }
 
+  /** An end that is gone and whose slot was not used again: only who was told its tag can name it. */
+  wasReleased({ slot, tag }: SessionHandle): boolean {
+    return slot < this.#used && this.#owners[slot] === FREE && this.#tags[slot] === tag;
+  }
+
   /**
    * HOT PATH. The slot of the other end, or one of the negative `ROUTE_…` constants. An end that isn't linked
    * (pending) is `slot_unknown`: its owner can't tell it from one that doesn't exist.
