@@ -18,7 +18,7 @@ const run = async ({ config }: { config: string }): Promise<void> => {
   // A second signal does not wait for sessions to finish.
   await Promise.race([server.drain(settings.drainTimeoutMs), stopSignal()]);
   await server.close();
-  log.info('stopped');
+  log.info('stopped', { datagrams: server.machine.counters.totals() });
 };
 
 const check = ({ config }: { config: string }): void => {

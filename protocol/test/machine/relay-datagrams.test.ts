@@ -9,7 +9,7 @@ import {
   HEADER_BYTES,
   type DropReason,
 } from '@ztna/protocol';
-import { datagram, incomingOf, policyOf, RelayFixture, type OpenSession } from './relay-fixture.js';
+import { datagram, incomingOf, policyOf, RelayFixture, uri, type OpenSession } from './relay-fixture.js';
 
 const KEEPALIVE = 1;
 const KEEPALIVE_ACK = 2;
@@ -106,6 +106,22 @@ for (const [what, { reason, conn = 1, bytes }] of Object.entries(dropCases)) {
     t.end();
   });
 }
+
+t.test('answers and reports the first datagram of a connection for the session of another, and only that one', (t) => {
+  const { relay, agentEnd, connectorEnd } = withSession();
+  relay.joinAgent(3, 'bob');
+  for (const { slot } of [agentEnd, connectorEnd, agentEnd]) {
+    const guess = datagram({ slot, tag: 0 });
+    relay.machine.handleDatagram(3, guess, guess.length);
+  }
+  const code = 'session_unknown';
+  t.same(relay.take(), [
+    { kind: 'send', conn: 3, message: { type: 'error', code, reason: 'no such session on this connection', about: 'datagram' } },
+    { kind: 'event', event: { level: 'warn', name: 'datagram_refused', conn: 3, identity: uri('agent', 'bob'), code, reason: 'the session behind the slot belongs to another connection' } },
+  ]);
+  t.equal(relay.machine.counters.dropped('not_owner'), 3);
+  t.end();
+});
 
 t.test('does not forward before the connector has accepted, from either end', (t) => {
   const relay = new RelayFixture();

@@ -31,17 +31,21 @@ export interface DatagramSwitchComponents {
   readonly connections: readonly (RelayConnection | undefined)[];
   readonly table: SessionTable<unknown>;
   readonly counters: DatagramCounters;
+  /** A datagram named the session of another connection; called once per connection. */
+  readonly onForeignSession: (connection: RelayConnection) => void;
 }
 
 export class DatagramSwitch {
   readonly #connections: readonly (RelayConnection | undefined)[];
   readonly #table: SessionTable<unknown>;
   readonly #counters: DatagramCounters;
+  readonly #onForeignSession: (connection: RelayConnection) => void;
 
-  constructor({ connections, table, counters }: DatagramSwitchComponents) {
+  constructor({ connections, table, counters, onForeignSession }: DatagramSwitchComponents) {
     this.#connections = connections;
     this.#table = table;
     this.#counters = counters;
+    this.#onForeignSession = onForeignSession;
   }
 
   /** See `RelayMachine.handleDatagram`. */
@@ -49,12 +53,16 @@ export class DatagramSwitch {
     this.#counters.countReceived();
     const fault = checkHeader(datagram, length);
     if (fault !== undefined) return this.#drop(fault);
-    if (this.#connections[conn]?.registered !== true) return this.#drop('not_registered');
+    const connection = this.#connections[conn];
+    if (connection?.registered !== true) return this.#drop('not_registered');
     const type = readType(datagram);
     if (type !== DatagramType.data) return this.#consume(datagram, type);
     const table = this.#table;
     const peer = table.route(conn, readSlot(datagram), readTag(datagram));
-    if (peer < 0) return this.#drop(routeDrop(peer));
+    if (peer < 0) {
+      if (peer === ROUTE_NOT_OWNER && !connection.warnedOfForeignSession) this.#warn(connection);
+      return this.#drop(routeDrop(peer));
+    }
     rewriteSession(datagram, peer, table.tagOf(peer));
     return table.ownerOf(peer);
   }
@@ -65,6 +73,12 @@ export class DatagramSwitch {
     if (type !== DatagramType.keepalive) return DATAGRAM_CONSUMED;
     writeHeader(datagram, DatagramType.keepaliveAck, readSlot(datagram), readTag(datagram));
     return DATAGRAM_REPLY;
+  }
+
+  /** Slots are reused oldest first, so an honest client all but never gets here; a guesser does, and must not fill the log. */
+  #warn(connection: RelayConnection): void {
+    connection.warnedOfForeignSession = true;
+    this.#onForeignSession(connection);
   }
 
   #drop(reason: DropReason): number {

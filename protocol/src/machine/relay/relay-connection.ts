@@ -36,6 +36,8 @@ export class RelayConnection {
   phase: ConnectionPhase = 'greeting';
   registered = false;
   failedRegistrations = 0;
+  /** It was told once that a datagram named another connection's session. */
+  warnedOfForeignSession = false;
 
   constructor(id: ConnectionId, peer: RelayPeer, account: IdentityAccount) {
     this.id = id;

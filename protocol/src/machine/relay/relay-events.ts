@@ -44,6 +44,8 @@ export type RelayEvent =
   | (OfConnection<'warn', 'session_failover'> & Refusal & { readonly service: string; readonly agent: string })
   /** A well-formed message that may not be acted on. */
   | (OfConnection<'warn', 'message_refused'> & { readonly code: FailureCode; readonly about: string })
+  /** The first datagram of a connection that named another's session; later ones are only counted. */
+  | (OfConnection<'warn', 'datagram_refused'> & Refusal)
   /** Bytes that are no message. `fatal`: the connection is closed. */
   | (OfConnection<'warn', 'control_fault'> & Refusal & { readonly about: string; readonly fatal: boolean })
   | (About<'info', 'policy_replaced'> & { readonly revokedSessions: number })

@@ -8,6 +8,7 @@
 import type { FailureCode } from '../../failure-codes.js';
 import { formatIdentity } from '../../identity.js';
 import type { ControlMessage, ObservedAddress } from '../../wire/control-messages.js';
+import { DROP_REASONS } from '../../wire/drop-reasons.js';
 import { DatagramCounters } from '../datagram-counters.js';
 import { DatagramSwitch } from './datagram-switch.js';
 import { DeadlineList } from './deadline-list.js';
@@ -50,7 +51,8 @@ export class RelayMachine {
     this.#broker = new SessionBroker({ ...shared, table: this.#table, policy });
     const close = this.#close.bind(this);
     this.#registrar = new Registrar({ ...shared, verifyToken, wallClock, close });
-    this.#switch = new DatagramSwitch({ connections: this.#connections, table: this.#table, counters: this.counters });
+    const onForeignSession = this.#refuseDatagram.bind(this);
+    this.#switch = new DatagramSwitch({ connections: this.#connections, table: this.#table, counters: this.counters, onForeignSession });
   }
 
   /** A client finished its handshake: certificate verified, identity read. `conn` must be free. */
@@ -100,7 +102,8 @@ export class RelayMachine {
    * HOT PATH. Where a relayed datagram goes: a connection (>= 0; slot and tag were rewritten in
    * place), or `DATAGRAM_CONSUMED`, `DATAGRAM_DROPPED`, `DATAGRAM_REPLY`. Everything is counted but
    * the forwarding itself: for a result >= 0 the driver counts `forwarded` or a drop
-   * (`peer_queue_full`, `too_large`, `peer_gone`). Queues no command.
+   * (`peer_queue_full`, `too_large`, `peer_gone`). Queues no command, but for the first datagram of a
+   * connection that names another's session: that one is answered with `error` and reported.
    *
    * @param length bytes of the datagram within the buffer
    */
@@ -220,6 +223,15 @@ export class RelayMachine {
     this.#outbox.error(connection, code, `${about} is not for this role to send, or not now`, about);
     const { id: conn, uri: identity } = connection;
     this.#outbox.event({ level: 'warn', name: 'message_refused', conn, identity, code, about });
+  }
+
+  /** The code tells the client no more than a slot that is free would; the log says whose fault it is. */
+  #refuseDatagram(connection: RelayConnection): void {
+    const code = 'session_unknown';
+    const about = 'datagram';
+    this.#outbox.error(connection, code, 'no such session on this connection', about);
+    const { id: conn, uri: identity } = connection;
+    this.#outbox.event({ level: 'warn', name: 'datagram_refused', conn, identity, code, reason: DROP_REASONS.not_owner });
   }
 
   #refuse(connection: RelayConnection, code: FailureCode, reason: string, now: number): void {
