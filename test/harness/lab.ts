@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
-import { createAuthority, generateRegistrationKey, issueCertificate, type Authority } from '@ztna/certs';
+import { createAuthority, generateRegistrationKey, issueCertificate, type Authority, type RegistrationKeyRequest } from '@ztna/certs';
 import { ManagedProcess, type SpawnOptions } from './managed-process.js';
 
 export const TRUST_DOMAIN = 'example.test';
@@ -85,10 +85,15 @@ export class Lab {
   }
 
   /** NAME.regkey, and its entry in the keyring of relays started later. */
-  registrationKey(name: string, role: 'agent' | 'connector', services: readonly string[] = []): void {
-    const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: name, scope: { role, identities: [name], services } });
+  registrationKey(name: string, role: 'agent' | 'connector', services: readonly string[] = [], overrides: Partial<RegistrationKeyRequest> = {}): void {
+    const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: name, scope: { role, identities: [name], services }, ...overrides });
     this.write(`${name}.regkey`, keyFileYaml);
     this.#keyring.push(keyringEntry);
+  }
+
+  /** Every process of this lab so far. */
+  get processes(): readonly ManagedProcess[] {
+    return this.#processes;
   }
 
   /** A client with certificate and registration key. */

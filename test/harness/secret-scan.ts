@@ -1,0 +1,42 @@
+// Which secrets of a lab must never show: private keys, registration keys and tokens, in every spelling a
+// careless log line could give them. Owns the needles and the search through text; memory is memory-scan.ts.
+
+import { readdirSync } from 'node:fs';
+import type { Test } from 'tap';
+import { parse } from 'yaml';
+import type { Lab } from './lab.js';
+
+/** Shorter pieces would turn up by chance. */
+const MIN_NEEDLE = 16;
+
+/** Every spelling of secret bytes: base64 (both alphabets), hex, and as Node prints a buffer or JSON an array. */
+export const spellings = (bytes: Uint8Array): string[] => {
+  const buffer = Buffer.from(bytes);
+  const spaced = buffer.toString('hex').replace(/(..)(?=.)/g, '$1 ');
+  return [buffer.toString('base64').replace(/=+$/, ''), buffer.toString('base64url'), buffer.toString('hex'), spaced, buffer.join(',')];
+};
+
+/** The secrets in the lab's folder: each line of each private key, each registration key. */
+export const labSecrets = (lab: Lab): string[] => {
+  const secrets: string[] = [];
+  for (const file of readdirSync(lab.directory)) {
+    if (file.endsWith('.key')) {
+      secrets.push(...lab.read(file).split('\n').filter((line) => line.length >= MIN_NEEDLE && !line.startsWith('-----')));
+    } else if (file.endsWith('.regkey')) {
+      const { secret } = parse(lab.read(file)) as { secret: string };
+      secrets.push(...spellings(Buffer.from(secret, 'base64')));
+    }
+  }
+  return secrets;
+};
+
+/** Fails for each process of the lab whose output holds a secret of the lab or one of `tokens`. */
+export const checkNoSecretsLogged = (t: Test, lab: Lab, tokens: readonly Uint8Array[] = []): void => {
+  const needles = [...labSecrets(lab), ...tokens.filter((token) => token.length >= MIN_NEEDLE).flatMap(spellings)];
+  t.ok(needles.length > 0 && needles.every((needle) => needle.length >= MIN_NEEDLE), 'there are secrets to look for');
+  for (const { log, stdout, child } of lab.processes) {
+    const text = log + stdout.toString('latin1');
+    t.ok(text.length > 0, `${child.spawnargs.slice(1, 3).join(' ')} said something`);
+    for (const needle of needles) if (text.includes(needle)) t.fail(`${child.spawnargs.join(' ')} logged a secret`, { needle });
+  }
+};
