@@ -2,7 +2,8 @@
 // (RFC 8949 §4.2.1, core deterministic); whether a claim holds is verify-token.ts.
 
 import { createHash } from 'node:crypto';
-import { Decoder, Encoder } from 'cbor-x';
+// Not 'cbor-x' itself: that would switch on its native string extractor for the whole process.
+import { Decoder, Encoder } from 'cbor-x/encode';
 import { z } from 'zod';
 import type { FailureCode } from '../failure-codes.js';
 import { isName, parseIdentity, ROLES, type Role } from '../identity.js';
