@@ -27,6 +27,7 @@ class PlainSocket implements DatagramSocket {
   start(receiver: DatagramReceiver): void {
     this.#receiver = receiver;
     this.#socket.on('message', (packet, from) => {
+      if (from.port === 0) return; // spoofed: nobody can be answered there
       receiver.onPacket(packet, from.address, from.port);
       if (this.#batchEndDue) return;
       this.#batchEndDue = true;
@@ -40,7 +41,11 @@ class PlainSocket implements DatagramSocket {
     for (let offset = 0; offset < length; offset += segment) {
       // A copy: node:dgram keeps the buffer when the kernel's queue is full.
       const packet = Buffer.from(run.subarray(offset, Math.min(offset + segment, length)));
-      this.#socket.send(packet, port, host, this.#onSent);
+      try {
+        this.#socket.send(packet, port, host, this.#onSent);
+      } catch {
+        this.#countError(); // an address no packet can go to, such as port 0
+      }
     }
   }
 
