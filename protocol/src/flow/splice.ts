@@ -7,10 +7,9 @@ import type { FailureCode } from '../failure-codes.js';
 import type { StreamGate } from './flow-gate.js';
 import type { QuicStream } from '../quic/quic-stream.js';
 
-/** One read from QUIC, and so the largest write to the socket. */
-const READ_BYTES = 64 * 1024;
-/** Below this a chunk is copied out, so that small reads do not pin large buffers. */
-const COPY_BELOW_BYTES = READ_BYTES / 4;
+/** Every splice reads into this one buffer and copies out what it got: one read is one write to the socket. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+const NO_BYTES = new Uint8Array(0);
 
 export interface LocalEnd {
   readonly readable: Readable;
@@ -72,8 +71,9 @@ class Splice {
       writable.on('error', this.#onLocalError);
       writable.on('close', this.#onWritableClose);
     }
-    this.#stream.handler = { onReadable: this.#pullFromStream, onWritable: this.#pushUnsent, onReset: this.#onStreamReset };
-    if (early && early.length > 0) this.#writeLocal(early);
+    this.#stream.handler = { onReadable: this.#onReadable, onWritable: this.#pushUnsent, onReset: this.#onStreamReset };
+    if (this.#stream.isDead && !this.#stream.readFinished) return this.#finish('flow_reset'); // reset before the splice began
+    if (early && early.length > 0) this.#pass(early);
     this.#pullFromStream();
   }
 
@@ -109,17 +109,22 @@ class Splice {
 
   #sendFin(): void {
     if (this.#stream.writeFinished) return;
-    this.#stream.write(Buffer.alloc(0), true);
+    this.#stream.write(NO_BYTES, true);
     this.#finishWhenBothEnded();
   }
 
   // Stream → local
 
-  readonly #pullFromStream = (): void => {
+  readonly #onReadable = (): void => {
+    // A stalled local reader must not hide that the peer is gone.
+    if (this.#waitingForDrain) this.#stream.checkReset();
+    else this.#pullFromStream();
+  };
+
+  #pullFromStream(): void {
     while (!this.#waitingForDrain && !this.#done && !this.#writeEnded) {
-      const chunk = Buffer.allocUnsafeSlow(READ_BYTES);
-      const count = this.#stream.read(chunk);
-      if (count > 0) this.#pass(count < COPY_BELOW_BYTES ? Buffer.from(chunk.subarray(0, count)) : chunk.subarray(0, count));
+      const count = this.#stream.read(scratch);
+      if (count > 0) this.#pass(Buffer.from(scratch.subarray(0, count)));
       if (this.#done) return;
       if (this.#stream.readFinished) {
         if (this.#gate) return this.#refuse('protocol_error'); // ended before its answer
@@ -129,7 +134,7 @@ class Splice {
       }
       if (count === 0) return;
     }
-  };
+  }
 
   #pass(chunk: Buffer): void {
     if (!this.#gate) return this.#writeLocal(chunk);
@@ -169,7 +174,9 @@ class Splice {
   readonly #onLocalError = (): void => this.#abortStream();
 
   readonly #onLocalClose = (): void => {
-    if (!this.#localEnded) this.#abortStream();
+    const { readable, writable } = this.#local;
+    const isWhole = this.#localEnded && ((writable as unknown) !== readable || this.#writeFlushed);
+    if (!isWhole) this.#abortStream();
   };
 
   readonly #onWritableClose = (): void => {

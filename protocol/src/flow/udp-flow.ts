@@ -41,7 +41,8 @@ export class UdpFlow {
       onWritable: () => this.#flush(),
       onReset: (code) => this.#end(code),
     };
-    if (init.early && init.early.length > 0) this.#handleBytes(init.early);
+    // Once the caller holds the flow: `onEnd` may name it. A FIN may have been read with the early bytes.
+    queueMicrotask(() => this.#start());
   }
 
   /** Sends one payload of up to 65 535 bytes, or drops it. */
@@ -66,12 +67,21 @@ export class UdpFlow {
   /** Ends the flow: in good order, or with a code that the peer sees. */
   close(code?: FailureCode): void {
     if (this.#ended) return;
-    if (code) this.#init.stream.abort(code);
+    const { stream } = this.#init;
+    if (code || this.#unsent) stream.abort(code ?? 'no_error'); // a FIN inside a frame would read as a fault
     else {
-      this.#init.stream.write(new Uint8Array(0), true);
-      this.#init.stream.stopReading('no_error');
+      stream.write(new Uint8Array(0), true);
+      stream.stopReading('no_error');
     }
     this.#end(code);
+  }
+
+  #start(): void {
+    if (this.#ended) return;
+    const { early, stream } = this.#init;
+    if (early && early.length > 0) this.#handleBytes(early);
+    if (stream.isDead && !stream.readFinished) this.#end('flow_reset');
+    else this.#read();
   }
 
   #read(): void {
@@ -96,15 +106,17 @@ export class UdpFlow {
 
   #flush(): void {
     if (!this.#unsent) return;
-    const taken = this.#init.stream.write(this.#unsent, false);
-    this.#unsent = taken === this.#unsent.length ? undefined : this.#unsent.subarray(taken);
+    const frame = this.#unsent;
+    const taken = this.#init.stream.write(frame, false);
+    if (this.#ended) return; // the write met a reset
+    this.#unsent = taken === frame.length ? undefined : frame.subarray(taken);
   }
 
   #end(code: FailureCode | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#unsent = undefined;
-    this.#init.onEnd(code);
+    this.#init.onEnd(code === 'no_error' ? undefined : code);
   }
 }
 
