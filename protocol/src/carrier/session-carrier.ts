@@ -79,16 +79,17 @@ export class SessionCarrier implements DatagramSocket {
 
   sendRun(run: Buffer, length: number, segment: number, host: string): void {
     const path = this.#byHost.get(host);
-    if (!path?.outer.isEstablished) {
-      this.sendErrors++; // the session ended while packets were under way
+    if (!path?.outer.isEstablished || segment > MAX_PACKET_BYTES) {
+      this.sendErrors += Math.ceil(length / segment); // the session ended while packets were under way
       return;
     }
     const packet = this.#packet;
     writeHeader(packet, DatagramType.data, path.handle.slot, path.handle.tag);
+    const whole = packet.subarray(0, HEADER_BYTES + segment);
     for (let offset = 0; offset < length; offset += segment) {
       const end = Math.min(offset + segment, length);
       run.copy(packet, HEADER_BYTES, offset, end);
-      const outcome = path.outer.sendDatagram(packet.subarray(0, HEADER_BYTES + end - offset));
+      const outcome = path.outer.sendDatagram(end - offset === segment ? whole : packet.subarray(0, HEADER_BYTES + end - offset));
       if (outcome !== DATAGRAM_QUEUED) this.sendErrors++;
     }
   }
