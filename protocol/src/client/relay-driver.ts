@@ -43,7 +43,7 @@ export class RelayDriver<Extra extends Command> {
   /** Datagrams from the relay that no session of ours claims. */
   unclaimedDatagrams = 0;
   readonly #init: RelayDriverInit<Extra>;
-  readonly #closing = new Set<Promise<void>>();
+  readonly #pending = new Set<Promise<void>>();
   #attempt: Attempt | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -73,13 +73,13 @@ export class RelayDriver<Extra extends Command> {
     this.#stopped = true;
     clearTimeout(this.#timer);
     if (this.#attempt) this.#retire(this.#attempt, 'no_error');
-    await Promise.all(this.#closing);
+    await Promise.all(this.#pending);
   }
 
   #performLink(command: LinkAction): void {
     switch (command.kind) {
       case 'dial':
-        void this.#dial(this.#init.relays[command.relay]!);
+        this.#track(this.#dial(this.#init.relays[command.relay]!));
         break;
       case 'send':
         this.#attempt?.control?.send(command.message);
@@ -100,7 +100,7 @@ export class RelayDriver<Extra extends Command> {
     if (!peer) return this.#fail(attempt, 'relay_unreachable', `the name ${relay.host} does not resolve`);
     try {
       const socket = await this.#init.openSocket(anyAddressFor(peer));
-      if (attempt.over) return void socket.close();
+      if (attempt.over) return await socket.close();
       attempt.endpoint = new Endpoint({ socket });
       const serverName = relayDnsName(relay.name, this.#init.identity.trustDomain);
       attempt.connection = attempt.endpoint.connect(peer, serverName, this.#init.config, this.#handlerOf(attempt, peer));
@@ -115,7 +115,9 @@ export class RelayDriver<Extra extends Command> {
       onEstablished: (connection) => {
         const refusal = this.#checkRelay(connection, attempt.relay);
         if (refusal) return this.#fail(attempt, refusal.code, refusal.reason);
-        attempt.control = new ControlChannel(connection.openStream()!, {
+        const stream = connection.openStream();
+        if (!stream) return this.#fail(attempt, 'protocol_error', 'the relay allows no control stream');
+        attempt.control = new ControlChannel(stream, {
           onMessage: (message) => machine.handleControl(message, performance.now()),
           onFault: (fault) => machine.handleControlFault(fault, performance.now()),
           onControlEnd: (code) => this.#fail(attempt, code, 'the relay ended the control stream'),
@@ -124,7 +126,7 @@ export class RelayDriver<Extra extends Command> {
         this.pump();
       },
       onDatagram: (_connection, payload, length) => {
-        if (!carrier.receive(payload, length)) this.unclaimedDatagrams++;
+        if (attempt.over || !carrier.receive(payload, length)) this.unclaimedDatagrams++;
       },
       onDelivered: () => {
         carrier.endBatch();
@@ -163,9 +165,13 @@ export class RelayDriver<Extra extends Command> {
     const { endpoint } = attempt;
     if (!endpoint) return;
     // After the current turn, so that the endpoint is not closed under its own feet.
-    const closed = new Promise<void>((resolve) => setImmediate(() => void endpoint.close(code).then(resolve)));
-    this.#closing.add(closed);
-    void closed.then(() => this.#closing.delete(closed));
+    this.#track(new Promise<void>((resolve) => setImmediate(() => void endpoint.close(code).then(resolve))));
+  }
+
+  /** `stop` waits for it. */
+  #track(work: Promise<void>): void {
+    this.#pending.add(work);
+    void work.then(() => this.#pending.delete(work));
   }
 
   #armTimer(): void {
