@@ -14,7 +14,9 @@ export interface ConnectionEnd {
   readonly by: 'local' | 'peer' | 'timeout';
 }
 
-const MAX_REASON = 256;
+/** Characters. At most 1024 bytes of UTF-8, so that CONNECTION_CLOSE fits the smallest packet (RFC 9000 §14). */
+export const MAX_REASON_LENGTH = 256;
+const APPLICATION_ERROR = 0x0c;
 const TLS_ALERT_BASE = 0x100;
 
 /** BoringSSL's alerts for a refused certificate. */
@@ -41,11 +43,13 @@ export const readConnectionEnd = (quic: QuicConnection, wasEstablished: boolean)
 
 const translate = (error: QuicError, by: 'local' | 'peer'): { code: FailureCode; reason: string } => {
   const code = error.isApplication ? failureFromNumber(error.code) : transportCode(error.code, by);
-  return { code, reason: clipText(printable(error.reason), MAX_REASON) || failureMeaning(code) };
+  return { code, reason: clipText(printable(error.reason), MAX_REASON_LENGTH) || failureMeaning(code) };
 };
 
 const transportCode = (code: number, by: 'local' | 'peer'): FailureCode => {
   if (code === 0) return 'no_error';
+  // The application closed before the handshake was complete: its own code may not travel yet (RFC 9000 §10.2.3).
+  if (code === APPLICATION_ERROR) return 'connection_lost';
   if (code < TLS_ALERT_BASE || code > TLS_ALERT_BASE + 0xff) return 'protocol_error';
   const alert = code - TLS_ALERT_BASE;
   // bad_certificate of our own making, with a chain that verified, is the host name check (measured: wrong SNI → 298).

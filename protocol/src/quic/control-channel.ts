@@ -33,7 +33,8 @@ export class ControlChannel {
     stream.handler = {
       onReadable: () => this.#read(),
       onWritable: () => this.#drain(),
-      onReset: (code) => this.#end(code),
+      // The connection's own end is its handler's to hear of, with the reason.
+      onReset: (code) => (stream.isOrphaned ? this.stop() : this.#end(code)),
     };
   }
 
@@ -56,6 +57,7 @@ export class ControlChannel {
     while (this.#backlog.length > 0) {
       const frame = this.#backlog[0]!;
       const taken = this.#stream.write(frame, false);
+      if (this.#ended) return; // the write met a reset
       this.#backlogBytes -= taken;
       if (taken < frame.length) {
         this.#backlog[0] = frame.subarray(taken);

@@ -3,11 +3,17 @@
 
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
 import type { SocketAddress } from '../udp/datagram-socket.js';
-import { readConnectionEnd, type ConnectionEnd } from './connection-end.js';
+import { clipText } from '../wire/clip-text.js';
+import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { DatagramOutcome, PathInfo, QuicConnection } from './port.js';
+import { PeerStreamIds } from './peer-stream-ids.js';
 import { QuicStream, type StreamOwner } from './quic-stream.js';
 import type { TimerEntry } from './timer-wheel.js';
 
+/**
+ * What happens on a connection. After `close` only `onEnd` follows. A handler that throws ends its
+ * connection with `internal_error`.
+ */
 export interface ConnectionHandler {
   /** The connection exists; its handshake has yet to run. */
   onStart?(connection: EndpointConnection): void;
@@ -21,7 +27,7 @@ export interface ConnectionHandler {
   onDelivered?(connection: EndpointConnection): void;
   /** The peer's address changed (NAT rebinding or migration) and the new path is validated. */
   onMigrated?(connection: EndpointConnection): void;
-  /** Called once, whether or not the connection was ever established. */
+  /** Called once and last, whether or not the connection was ever established. */
   onEnd(connection: EndpointConnection, end: ConnectionEnd): void;
 }
 
@@ -31,6 +37,9 @@ export interface ConnectionOwner {
   markDirty(connection: EndpointConnection): void;
   provisionConnectionIds(connection: EndpointConnection): void;
   releaseConnectionId(connection: EndpointConnection, id: Uint8Array): void;
+  /** A connection has ended; it may drain for a while yet. */
+  noticeEnd(): void;
+  noticeHandlerError(error: unknown): void;
 }
 
 export class EndpointConnection implements TimerEntry, StreamOwner {
@@ -40,8 +49,10 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   readonly #handler: ConnectionHandler;
   readonly #streams = new Map<number, QuicStream>();
   readonly #blocked = new Set<QuicStream>();
+  readonly #peerStreamIds: PeerStreamIds;
   #nextStream: number;
   #established = false;
+  #closing = false;
   #ended = false;
   #pendingClose: { readonly code: FailureCode; readonly reason: string } | undefined;
 
@@ -63,6 +74,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.#handler = handler;
     // RFC 9000 §2.1: bidirectional streams are 0, 4, 8 … for clients and 1, 5, 9 … for servers.
     this.#nextStream = isServer ? 1 : 0;
+    this.#peerStreamIds = new PeerStreamIds(isServer ? 0 : 1);
   }
 
   get isEstablished(): boolean {
@@ -105,9 +117,14 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.markDirty();
   }
 
-  /** Sends what streams hold ready, then closes with an application code; `onEnd` follows at the endpoint's next turn. */
+  /**
+   * Sends what streams hold ready and the congestion window takes, then closes with an application code; only
+   * `onEnd` is called after that, at the endpoint's next turn. What is lost on the way is not sent again.
+   */
   close(code: FailureCode, reason: string = failureMeaning(code)): void {
-    this.#pendingClose ??= { code, reason };
+    if (this.#closing || this.#ended) return;
+    this.#closing = true;
+    this.#pendingClose = { code, reason: clipText(reason, MAX_REASON_LENGTH) };
     this.#owner.markDirty(this);
   }
 
@@ -141,22 +158,27 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   deliver(): void {
     if (this.#ended) return;
     const { quic } = this;
-    if (!this.#established && quic.isEstablished()) this.#establish();
-    if (this.#established) {
-      this.#deliverDatagrams();
-      if (quic.isReadable()) this.#deliverReadable();
-      if (this.#blocked.size > 0) this.#deliverWritable();
-      this.#deliverPathChanges();
-    }
+    if (!this.#established && !this.#closing && quic.isEstablished()) this.#establish();
+    if (this.#isLive) this.#deliverDatagrams();
+    if (this.#isLive && quic.isReadable()) this.#deliverReadable();
+    if (this.#isLive && this.#blocked.size > 0) this.#deliverWritable();
+    if (this.#isLive) this.#deliverPathChanges();
+    if (this.#ended) return;
     this.#handler.onDelivered?.(this);
     if (quic.isDraining() || quic.isClosed() || quic.localError()) this.#end(readConnectionEnd(quic, this.#established));
   }
 
-  /** For the endpoint: ends at once, without waiting for the network. */
+  /** Ends at once, without waiting for the network; the peer is told with the next flush. */
   abandon(code: FailureCode): void {
+    if (this.#ended) return;
     this.close(code);
     this.applyPendingClose();
     this.#end({ code, reason: failureMeaning(code), by: 'local' });
+  }
+
+  /** Handlers are to hear of input: any of them may have closed the connection meanwhile. */
+  get #isLive(): boolean {
+    return this.#established && !this.#closing && !this.#ended;
   }
 
   #establish(): void {
@@ -172,7 +194,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   #deliverDatagrams(): void {
     const { scratch } = this.#owner;
-    for (let length; (length = this.quic.receiveDatagram(scratch)) >= 0; ) {
+    for (let length; this.#isLive && (length = this.quic.receiveDatagram(scratch)) >= 0; ) {
       this.#handler.onDatagram?.(this, scratch, length);
     }
   }
@@ -181,22 +203,28 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     for (const id of this.quic.readableStreams()) {
       const stream = this.#streams.get(id) ?? this.#acceptStream(id);
       stream?.handler?.onReadable();
+      if (!this.#isLive) return;
     }
   }
 
   #acceptStream(id: number): QuicStream | undefined {
     const fromPeer = (id & 1) !== (this.isServer ? 1 : 0);
+    if (!fromPeer || !this.#peerStreamIds.claim(id)) {
+      // The tail of a stream we are done with: read, so that QUIC can forget it too.
+      this.quic.readStream(id, this.#owner.scratch);
+      return undefined;
+    }
     const stream = new QuicStream(id, this);
     this.#streams.set(id, stream);
-    if (fromPeer) this.#handler.onStream?.(this, stream);
-    // Nobody wants it, or it is the tail of one we are done with.
-    if (!stream.handler) stream.abort(fromPeer ? 'unexpected_message' : 'flow_reset');
+    this.#handler.onStream?.(this, stream);
+    if (!stream.handler) stream.abort('unexpected_message');
     return stream;
   }
 
   #deliverWritable(): void {
     for (const stream of [...this.#blocked]) {
-      if (this.quic.streamCapacity(stream.id) !== 0) {
+      if (!this.#isLive) return;
+      if (this.#blocked.has(stream) && this.quic.streamCapacity(stream.id) !== 0) {
         this.#blocked.delete(stream);
         stream.handler?.onWritable();
       }
@@ -204,23 +232,35 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   }
 
   #deliverPathChanges(): void {
+    for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
+      this.#owner.releaseConnectionId(this, id);
+      this.#owner.provisionConnectionIds(this);
+    }
     if (this.sawOtherPath && this.quic.pollPeerMigrated()) {
       this.sawOtherPath = false;
       this.path = { from: this.peerAddress, to: this.path.to };
       this.#handler.onMigrated?.(this);
     }
-    for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
-      this.#owner.releaseConnectionId(this, id);
-      this.#owner.provisionConnectionIds(this);
-    }
   }
 
+  /** Tells every stream and then the handler, whatever any of them throws. */
   #end(end: ConnectionEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const stream of [...this.#streams.values()]) stream.connectionEnded(end.code);
+    for (const stream of [...this.#streams.values()]) {
+      this.#contain(() => stream.connectionEnded(end.code));
+    }
     this.#streams.clear();
     this.#blocked.clear();
-    this.#handler.onEnd(this, end);
+    this.#contain(() => this.#handler.onEnd(this, end));
+    this.#owner.noticeEnd();
+  }
+
+  #contain(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#owner.noticeHandlerError(error);
+    }
   }
 }

@@ -11,20 +11,16 @@ import { randomBytes } from 'node:crypto';
 import type { FailureCode } from '../failure-codes.js';
 import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import { EndpointConnection, type ConnectionHandler, type ConnectionOwner } from './endpoint-connection.js';
-import { MIN_INITIAL_BYTES, parseLongHeader, QUIC_V1, type LongHeader } from './long-header.js';
+import { CONNECTION_ID_BYTES, FirstContact, type Admission } from './first-contact.js';
+import { PacketRuns } from './packet-runs.js';
 import type { PathInfo, QuicConfig } from './port.js';
-import { acceptQuic, connectQuic, writeRetry, writeVersionNegotiation } from './quiche-adapter.js';
-import { RetryTokens } from './retry-tokens.js';
+import { acceptQuic, connectQuic } from './quiche-adapter.js';
 import { TimerWheel } from './timer-wheel.js';
 
-/** Our connection ids: 128 random bits, so that none can be guessed or linked (RFC 9000 §5.1). */
-const CONNECTION_ID_BYTES = 16;
 const FIXED_BIT = 0x40;
 const LONG_HEADER_BIT = 0x80;
-/** A GSO send takes at most 64 KiB; 44 packets of 1350 bytes fit with room to spare. */
-const RUN_BYTES = 60_000;
-/** The largest packet a connection may be configured to send. */
-const MAX_PACKET_BYTES = 1500;
+/** Twice what the two sides agree on (quiche-adapter.ts): whatever a peer announces, it gets no more ids at once. */
+const MAX_CONNECTION_IDS = 8;
 
 /** Why a packet never reached a connection; also the counter's name. */
 export const PACKET_DROP_REASONS = [
@@ -50,6 +46,8 @@ export interface ServerInit {
 export interface EndpointInit {
   readonly socket: DatagramSocket;
   readonly server?: ServerInit;
+  /** A handler threw: a fault of ours. Its connection ends with `internal_error`; the others go on. Default: a process warning. */
+  readonly onHandlerError?: (error: unknown) => void;
 }
 
 export class Endpoint implements DatagramReceiver, ConnectionOwner {
@@ -58,25 +56,29 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   readonly drops: Record<PacketDropReason, number>;
   readonly #socket: DatagramSocket;
   readonly #server: ServerInit | undefined;
-  readonly #retryTokens: RetryTokens;
+  readonly #onHandlerError: (error: unknown) => void;
+  readonly #runs: PacketRuns;
+  readonly #firstContact: FirstContact;
   readonly #byId = new Map<string, EndpointConnection>();
   readonly #connections = new Set<EndpointConnection>();
-  readonly #run = Buffer.allocUnsafeSlow(RUN_BYTES + MAX_PACKET_BYTES);
   readonly #wheel: TimerWheel<EndpointConnection>;
+  #liveCount = 0;
   #touched: EndpointConnection[] = [];
   #dirty: EndpointConnection[] = [];
   #inTurn = false;
   #turnDue = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
-  #closed = false;
-  #onEmpty: (() => void) | undefined;
+  #closedWith: FailureCode | undefined;
+  #whenEmpty: (() => void)[] = [];
 
-  constructor({ socket, server }: EndpointInit) {
+  constructor({ socket, server, onHandlerError = warnOfHandlerError }: EndpointInit) {
     this.#socket = socket;
     this.#server = server;
+    this.#onHandlerError = onHandlerError;
     const now = performance.now();
-    this.#retryTokens = new RetryTokens(randomBytes, now);
+    this.#runs = new PacketRuns(socket);
+    this.#firstContact = new FirstContact(this.#runs, server?.retry ?? true, now);
     this.#wheel = new TimerWheel(now);
     this.drops = Object.fromEntries(PACKET_DROP_REASONS.map((reason) => [reason, 0])) as Record<PacketDropReason, number>;
     socket.start(this);
@@ -86,15 +88,30 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     return this.#socket.local;
   }
 
+  /** Connections in the table, draining ones included. */
   get connectionCount(): number {
     return this.#connections.size;
   }
 
-  /** Starts a handshake. `serverName` is checked against the peer's certificate. */
+  /** Connection ids that lead to a connection. */
+  get connectionIdCount(): number {
+    return this.#byId.size;
+  }
+
+  /**
+   * Starts a handshake. `serverName` is checked against the peer's certificate. At a closed endpoint the
+   * connection ends at once, with the endpoint's code.
+   */
   connect(peer: SocketAddress, serverName: string, config: QuicConfig, handler: ConnectionHandler): EndpointConnection {
     const id = randomBytes(CONNECTION_ID_BYTES);
     const quic = connectQuic(serverName, id, this.local, peer, config);
-    return this.#add(new EndpointConnection(quic, false, { from: peer, to: this.local }, this, handler), id);
+    const connection = new EndpointConnection(quic, false, { from: peer, to: this.local }, this, handler);
+    const code = this.#closedWith;
+    if (code) {
+      this.#liveCount++;
+      setImmediate(() => connection.abandon(code));
+    } else this.#add(connection, id);
+    return connection;
   }
 
   onPacket(packet: Buffer, host: string, port: number): void {
@@ -133,7 +150,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   }
 
   provisionConnectionIds(connection: EndpointConnection): void {
-    while (connection.quic.connectionIdsLeft() > 0) {
+    while (connection.ids.size < MAX_CONNECTION_IDS && connection.quic.connectionIdsLeft() > 0) {
       const id = randomBytes(CONNECTION_ID_BYTES);
       connection.quic.issueConnectionId(id, randomBytes(16).readBigUInt64BE());
       this.#bind(connection, id);
@@ -145,13 +162,24 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     if (connection.ids.delete(key)) this.#byId.delete(key);
   }
 
-  /** Ends every connection with `code`, sends what that takes, and closes the socket. */
+  noticeEnd(): void {
+    this.#liveCount--;
+    if (this.#liveCount > 0) return;
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  }
+
+  noticeHandlerError(error: unknown): void {
+    this.#onHandlerError(error);
+  }
+
+  /** Sends what every connection holds ready, ends it with `code`, tells the peer, and closes the socket. */
   async close(code: FailureCode): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#closedWith) return;
+    this.#closedWith = code;
     for (const connection of this.#connections) {
+      this.#runs.flush(connection.quic);
       connection.abandon(code);
-      this.#flush(connection);
+      this.#runs.flush(connection.quic);
     }
     clearTimeout(this.#timer);
     this.#connections.clear();
@@ -159,16 +187,10 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     await this.#socket.close();
   }
 
-  /** Resolves once no connection is left, draining ones aside. */
+  /** Resolves once every connection has ended; those that still drain do not count. */
   whenEmpty(): Promise<void> {
-    if (this.#liveCount() === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.#onEmpty = resolve));
-  }
-
-  #liveCount(): number {
-    let live = 0;
-    for (const connection of this.#connections) if (!connection.hasEnded) live++;
-    return live;
+    if (this.#liveCount === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
   readonly #lateTurn = (): void => {
@@ -177,13 +199,13 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   };
 
   #turn(): void {
-    if (this.#closed || this.#inTurn) return;
+    if (this.#closedWith || this.#inTurn) return;
     this.#inTurn = true;
     const touched = this.#touched;
     this.#touched = [];
     for (const connection of touched) {
       connection.isTouched = false;
-      connection.deliver();
+      this.#deliver(connection);
       this.markDirty(connection);
     }
     // Handlers of one connection may dirty another; a flush may end a connection. Both append here.
@@ -193,91 +215,65 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#armTimer();
   }
 
+  /** Handlers may throw: that is their connection's end and nobody else's. */
+  #deliver(connection: EndpointConnection): void {
+    try {
+      connection.deliver();
+    } catch (error) {
+      this.noticeHandlerError(error);
+      connection.abandon('internal_error');
+    }
+  }
+
   /** Flushes a connection, notices its end, files its deadline, forgets it when QUIC is done with it. */
   #settle(connection: EndpointConnection): void {
     connection.isDirty = false;
     if (!this.#connections.has(connection)) return;
-    this.#flush(connection);
-    if (connection.applyPendingClose()) this.#flush(connection);
     const { quic } = connection;
-    if (!connection.hasEnded && (quic.localError() || quic.isClosed())) connection.deliver();
+    this.#runs.flush(quic);
+    if (connection.applyPendingClose()) this.#runs.flush(quic);
+    if (!connection.hasEnded && (quic.localError() || quic.isClosed())) this.#deliver(connection);
     if (quic.isClosed()) return this.#remove(connection);
     const timeout = quic.timeoutMs();
     // The binding truncates to whole milliseconds: one more, or the timer would come early and spin.
     this.#wheel.schedule(connection, timeout === Infinity ? Infinity : performance.now() + timeout + 1);
   }
 
-  #flush({ quic }: EndpointConnection): void {
-    const run = this.#run;
-    let length = 0;
-    let segment = 0;
-    let { host, port } = quic.sentTo;
-    for (let size; (size = quic.send(length === 0 ? run : run.subarray(length))) > 0; ) {
-      const to = quic.sentTo;
-      if (length > 0 && (size > segment || to.port !== port || to.host !== host)) {
-        // Ends the run: a packet longer than its segments, or one for another address.
-        this.#socket.sendRun(run, length, segment, host, port);
-        run.copyWithin(0, length, length + size);
-        length = 0;
-      }
-      if (length === 0) {
-        segment = size;
-        ({ host, port } = to);
-      }
-      length += size;
-      if (size < segment || length > RUN_BYTES - segment) {
-        this.#socket.sendRun(run, length, segment, host, port);
-        length = 0;
-      }
-    }
-    if (length > 0) this.#socket.sendRun(run, length, segment, host, port);
-  }
-
   #receiveUnknown(packet: Buffer, host: string, port: number): EndpointConnection | undefined {
-    const server = this.#server;
-    if (!server) return this.#drop('unknown_connection');
-    if (packet.length < MIN_INITIAL_BYTES) return this.#drop('initial_too_small');
-    const header = parseLongHeader(packet);
-    if (!header) return this.#drop('long_header_malformed');
-    if (header.version !== QUIC_V1) {
-      if (header.version !== 0) this.#reply(writeVersionNegotiation(header.scid, header.dcid, this.#run), host, port);
-      return undefined;
-    }
-    if (header.type !== 0) return this.#drop('unknown_connection');
-    if (!server.retry) return this.#accept(server, header, undefined, host, port);
-    if (header.token.length === 0) return this.#retry(header, host, port);
-    const originalId = this.#retryTokens.open(header.token, host, port, header.dcid, performance.now());
-    if (!originalId) return this.#drop('retry_token_invalid');
-    return this.#accept(server, header, originalId, host, port);
+    if (!this.#server) return this.#drop('unknown_connection');
+    const outcome = this.#firstContact.handle(packet, host, port, performance.now());
+    if (outcome === 'answered') return undefined;
+    return typeof outcome === 'string' ? this.#drop(outcome) : this.#accept(this.#server, outcome, host, port);
   }
 
-  #retry(header: LongHeader, host: string, port: number): undefined {
-    const id = randomBytes(CONNECTION_ID_BYTES);
-    const token = this.#retryTokens.mint(host, port, header.dcid, id, performance.now());
-    this.#reply(writeRetry(header.scid, header.dcid, id, token, header.version, this.#run), host, port);
-  }
-
-  #accept(server: ServerInit, header: LongHeader, originalId: Buffer | undefined, host: string, port: number): EndpointConnection | undefined {
-    if (this.#closed || this.#connections.size >= server.maxConnections) return this.#drop('too_many_connections');
-    // After a Retry the client uses the id we chose there; without one we choose it now.
-    const id = originalId ? Buffer.from(header.dcid) : randomBytes(CONNECTION_ID_BYTES);
-    if (id.length !== CONNECTION_ID_BYTES) return this.#drop('retry_token_invalid');
+  #accept(server: ServerInit, { id, originalId, clientChosenId }: Admission, host: string, port: number): EndpointConnection | undefined {
+    if (this.#closedWith || this.#connections.size >= server.maxConnections) return this.#drop('too_many_connections');
     const path = this.#pathFrom(host, port);
-    const handler = server.accept(path.from);
-    if (!handler) return this.#drop('too_many_connections');
-    const quic = acceptQuic(id, originalId, path.to, path.from, server.config);
-    const connection = this.#add(new EndpointConnection(quic, true, path, this, handler), id);
-    // Retransmitted Initials still carry the id the client made up.
-    if (!originalId) this.#bind(connection, header.dcid);
+    let connection: EndpointConnection;
+    try {
+      const handler = server.accept(path.from);
+      if (!handler) return this.#drop('too_many_connections');
+      connection = new EndpointConnection(acceptQuic(id, originalId, path.to, path.from, server.config), true, path, this, handler);
+    } catch (error) {
+      this.noticeHandlerError(error);
+      return this.#drop('rejected');
+    }
+    this.#add(connection, id);
+    if (!originalId) this.#bind(connection, clientChosenId);
     return connection;
   }
 
-  #add(connection: EndpointConnection, id: Uint8Array): EndpointConnection {
+  #add(connection: EndpointConnection, id: Uint8Array): void {
     this.#connections.add(connection);
+    this.#liveCount++;
     this.#bind(connection, id);
-    connection.start();
+    try {
+      connection.start();
+    } catch (error) {
+      this.noticeHandlerError(error);
+      connection.abandon('internal_error');
+    }
     this.markDirty(connection);
-    return connection;
   }
 
   #bind(connection: EndpointConnection, id: Uint8Array): void {
@@ -290,15 +286,10 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#wheel.schedule(connection, Infinity);
     for (const key of connection.ids) this.#byId.delete(key);
     this.#connections.delete(connection);
-    if (this.#onEmpty && this.#liveCount() === 0) this.#onEmpty();
   }
 
   #pathFrom(host: string, port: number): PathInfo {
     return { from: { host, port }, to: this.local };
-  }
-
-  #reply(length: number, host: string, port: number): void {
-    this.#socket.sendRun(this.#run, length, length, host, port);
   }
 
   #drop(reason: PacketDropReason): undefined {
@@ -307,7 +298,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
 
   #armTimer(): void {
     const at = this.#wheel.next() ?? Infinity;
-    if (at >= this.#timerAt || this.#closed) return;
+    if (at >= this.#timerAt || this.#closedWith) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
     this.#timer = setTimeout(this.#onTimer, Math.max(0, at - performance.now()));
@@ -318,7 +309,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#inTurn = true;
     this.#wheel.advance(performance.now(), (connection) => {
       connection.quic.handleTimeout();
-      connection.deliver();
+      this.#deliver(connection);
       this.markDirty(connection);
     });
     this.#inTurn = false;
@@ -328,3 +319,5 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
 
 /** RFC 8999 §5.1: one length byte at offset 5, then the id. Callers made sure of 17 bytes. */
 const longHeaderDestination = (packet: Buffer): string => packet.toString('latin1', 6, Math.min(6 + packet[5]!, packet.length));
+
+const warnOfHandlerError = (error: unknown): void => process.emitWarning(error instanceof Error ? error : new Error(String(error)));

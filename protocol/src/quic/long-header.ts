@@ -6,6 +6,8 @@ export const QUIC_V1 = 0x0000_0001;
 export const MAX_CID_BYTES = 20;
 /** RFC 9000 §14.1: a client's Initial travels in a datagram of at least this size. */
 export const MIN_INITIAL_BYTES = 1200;
+/** RFC 9000 §7.2: a client makes up at least 8 unpredictable bytes as the first destination id. */
+export const MIN_INITIAL_DCID_BYTES = 8;
 
 export interface LongHeader {
   readonly version: number;

@@ -16,10 +16,13 @@ export interface QuicStreamHandler {
 /** What a stream needs of its connection. */
 export interface StreamOwner {
   readonly quic: QuicConnection;
+  readonly hasEnded: boolean;
   markDirty(): void;
   setBlocked(stream: QuicStream, blocked: boolean): void;
   forget(stream: QuicStream): void;
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 export class QuicStream {
   readonly id: number;
@@ -39,8 +42,19 @@ export class QuicStream {
     return this.#readDone;
   }
 
+  /** True once both directions are over, however they ended. */
   get isDead(): boolean {
     return this.#dead;
+  }
+
+  /** True when the connection ended, with or without the stream. */
+  get isOrphaned(): boolean {
+    return this.#owner.hasEnded;
+  }
+
+  /** Notices a reset by the peer (`onReset` follows at once) while the user cannot take more bytes. */
+  checkReset(): void {
+    this.read(NO_BYTES);
   }
 
   /** Reads into `into`; 0 when nothing is waiting (or all was read: `readFinished`). Reading opens the peer's flow-control window. */

@@ -1,0 +1,53 @@
+// Takes what a connection has to send and hands it to the socket in runs: packets of one length to one
+// address lie back to back, so that a batched socket sends them with one system call (GSO). One buffer
+// for all connections of an endpoint; nothing is kept between calls.
+
+import type { DatagramSocket } from '../udp/datagram-socket.js';
+import type { QuicConnection } from './port.js';
+
+/** A GSO send takes at most 64 KiB; 44 packets of 1350 bytes fit with room to spare. */
+const RUN_BYTES = 60_000;
+/** The largest packet a connection may be configured to send. */
+const MAX_PACKET_BYTES = 1500;
+
+export class PacketRuns {
+  /** Also where single packets (Retry, Version Negotiation) are written before `sendOne`. */
+  readonly buffer = Buffer.allocUnsafeSlow(RUN_BYTES + MAX_PACKET_BYTES);
+  readonly #socket: DatagramSocket;
+
+  constructor(socket: DatagramSocket) {
+    this.#socket = socket;
+  }
+
+  /** Sends the first `length` bytes of `buffer` as one packet. */
+  sendOne(length: number, host: string, port: number): void {
+    this.#socket.sendRun(this.buffer, length, length, host, port);
+  }
+
+  /** Sends everything that flow and congestion control let the connection send now. */
+  flush(quic: QuicConnection): void {
+    const run = this.buffer;
+    let length = 0;
+    let segment = 0;
+    let { host, port } = quic.sentTo;
+    for (let size; (size = quic.send(length === 0 ? run : run.subarray(length))) > 0; ) {
+      const to = quic.sentTo;
+      if (length > 0 && (size > segment || to.port !== port || to.host !== host)) {
+        // Ends the run: a packet longer than its segments, or one for another address.
+        this.#socket.sendRun(run, length, segment, host, port);
+        run.copyWithin(0, length, length + size);
+        length = 0;
+      }
+      if (length === 0) {
+        segment = size;
+        ({ host, port } = to);
+      }
+      length += size;
+      if (size < segment || length > RUN_BYTES - segment) {
+        this.#socket.sendRun(run, length, segment, host, port);
+        length = 0;
+      }
+    }
+    if (length > 0) this.#socket.sendRun(run, length, segment, host, port);
+  }
+}
