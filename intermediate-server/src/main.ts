@@ -3,6 +3,7 @@
 
 import { createLogger, formatAddress, formatIdentity, openPlainSocket, programOutput, runProgram, stopSignal, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
+import { LiveReload } from './live-reload.js';
 import { loadRelaySettings } from './relay-config.js';
 import { RelayServer } from './relay-server.js';
 
@@ -13,7 +14,10 @@ const run = async ({ config }: { config: string }): Promise<void> => {
   const log = createLogger({ name: NAME, ...settings.log });
   const server = new RelayServer({ ...settings, log, socket: await openPlainSocket(settings.listen) });
   log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local) });
+  const reload = new LiveReload(config, settings, server, log);
+  await reload.start();
   const signal = await stopSignal();
+  reload.stop();
   log.info('stopping', { signal });
   // A second signal does not wait for sessions to finish.
   await Promise.race([server.drain(settings.drainTimeoutMs), stopSignal()]);

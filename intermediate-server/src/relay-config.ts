@@ -8,12 +8,15 @@ import {
   loadDocument,
   loadTlsMaterial,
   logSection,
+  NOTHING_REVOKED,
   parseKeyring,
   parsePolicy,
+  parseRevocations,
   tlsSection,
   type Keyring,
   type LogSection,
   type Policy,
+  type Revocations,
   type SocketAddress,
   type TlsMaterial,
 } from '@ztna/protocol';
@@ -27,6 +30,8 @@ const relaySchema = z.strictObject({
   keyring: filePath,
   /** Who may open which service; what it does not allow is denied. */
   policy: filePath,
+  /** Certificates and identities that may not connect. Default: none are denied. */
+  denyList: filePath.optional(),
   /** How long SIGTERM lets sessions finish. */
   drainTimeout: durationMs.default(30_000),
   log: logSection,
@@ -37,20 +42,26 @@ export interface RelaySettings {
   readonly tls: TlsMaterial;
   readonly keyring: Keyring;
   readonly policy: Policy;
+  readonly revocations: Revocations;
   readonly drainTimeoutMs: number;
   readonly log: LogSection;
+  /** Every file that was read: what to watch for a reload. */
+  readonly files: readonly string[];
 }
 
 /** @throws ZtnaError that names the file, the key and what to do */
 export const loadRelaySettings = (path: string): RelaySettings => {
-  const { config } = loadConfig(path, relaySchema);
+  const { config, path: absolute } = loadConfig(path, relaySchema);
+  const { tls, keyring, policy, denyList } = config;
   return {
     listen: config.listen,
-    tls: loadTlsMaterial(config.tls, { role: 'relay' }),
+    tls: loadTlsMaterial(tls, { role: 'relay' }),
     // Owner-only even without HMAC secrets: whoever can write it can register, and keys get added later.
-    keyring: loadDocument(config.keyring, parseKeyring, { secret: true }).keyring,
-    policy: loadDocument(config.policy, parsePolicy).policy,
+    keyring: loadDocument(keyring, parseKeyring, { secret: true }).keyring,
+    policy: loadDocument(policy, parsePolicy).policy,
     drainTimeoutMs: config.drainTimeout,
+    revocations: denyList === undefined ? NOTHING_REVOKED : loadDocument(denyList, parseRevocations).revocations,
     log: config.log,
+    files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...(denyList === undefined ? [] : [denyList])],
   };
 };

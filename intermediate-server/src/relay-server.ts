@@ -9,7 +9,7 @@
 //   7 quic/endpoint.ts             encrypted and sent with the peer's next run
 
 import { performance } from 'node:perf_hooks';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, type X509Certificate } from 'node:crypto';
 import {
   ControlChannel,
   createQuicConfig,
@@ -24,6 +24,7 @@ import {
   formatIdentity,
   OUTER_IDLE_MS,
   OUTER_PROFILE,
+  parsePemCertificates,
   readCertificateIdentity,
   RelayMachine,
   ReplayLog,
@@ -37,22 +38,34 @@ import {
   type Keyring,
   type Logger,
   type Policy,
+  type QuicConfig,
   type QuicStream,
   type RelayCommand,
+  type Revocations,
+  type ReviewedClient,
   type SocketAddress,
   type TlsMaterial,
 } from '@ztna/protocol';
+import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
 
 /** Concurrent connections in all; at 41 KB each (measured) half a gigabyte. */
 const MAX_CONNECTIONS = 12_000;
 /** The control stream is the first a client opens (RFC 9000 §2.1), and the only one it may. */
 const CONTROL_STREAM_ID = 0;
 
-export interface RelayServerInit {
-  readonly socket: DatagramSocket;
+/** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
+const REVIEW_INTERVAL_MS = 30_000;
+
+/** What a reload may change. */
+export interface RelayAuthorities {
   readonly tls: TlsMaterial;
   readonly keyring: Keyring;
   readonly policy: Policy;
+  readonly revocations: Revocations;
+}
+
+export interface RelayServerInit extends RelayAuthorities {
+  readonly socket: DatagramSocket;
   readonly log: Logger;
 }
 
@@ -63,10 +76,14 @@ export class RelayServer {
   readonly #clients: (RelayClient | undefined)[] = [];
   readonly #freeIds: number[] = [];
   #timer: NodeJS.Timeout | undefined;
+  readonly #reviewTimer: NodeJS.Timeout;
+  #authorities: Authorities;
   #onDrained: (() => void) | undefined;
 
-  constructor({ socket, tls, keyring, policy, log }: RelayServerInit) {
+  constructor({ socket, tls, keyring, policy, revocations, log }: RelayServerInit) {
     this.#log = log;
+    this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
+    // Beside the keyring, not in it: a reload must not bring a used token back to life.
     const replayLog = new ReplayLog();
     const audience = formatIdentity(tls.identity);
     this.machine = new RelayMachine({
@@ -77,20 +94,20 @@ export class RelayServer {
       wallClock: Date.now,
       limits: { ...DEFAULT_RELAY_LIMITS, idleTimeoutMs: OUTER_IDLE_MS },
       verifyToken: (token, context) => {
-        const verdict = verifyToken(token, { ...context, audience, now: context.nowEpochMs }, keyring, replayLog);
+        const verdict = verifyToken(token, { ...context, audience, now: context.nowEpochMs }, this.#authorities.keyring, replayLog);
         return verdict.ok ? { ok: true, services: verdict.claims.services, keyId: verdict.keyId } : verdict;
       },
     });
-    const pems = { caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem };
     this.#endpoint = new Endpoint({
       socket,
       server: {
-        config: createQuicConfig({ ...OUTER_PROFILE, ...pems }),
+        config: serverConfig(tls),
         retry: true,
         maxConnections: MAX_CONNECTIONS,
         accept: (peer) => new RelayClient(this, peer, log),
       },
     });
+    this.#reviewTimer = setInterval(() => this.#review(), REVIEW_INTERVAL_MS).unref();
   }
 
   get local(): SocketAddress {
@@ -100,6 +117,31 @@ export class RelayServer {
   /** Packets that never reached a connection, by reason. */
   get packetDrops(): Endpoint['drops'] {
     return this.#endpoint.drops;
+  }
+
+  /**
+   * Takes over reloaded files: at once for handshakes, registrations and opens to come. Connections
+   * live on unless what they rest on is gone; those end with the code that says what.
+   */
+  apply({ tls, keyring, policy, revocations }: RelayAuthorities): { clientsClosed: number } {
+    this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
+    this.#endpoint.setServerConfig(serverConfig(tls));
+    this.machine.setPolicy(policy, performance.now());
+    return { clientsClosed: this.#review() };
+  }
+
+  /** Why a client may not stay, or undefined. */
+  faultOf(client: Pick<ReviewedClient, 'peer' | 'registration'>, certificate: ShownCertificate): FailureCode | undefined {
+    return clientFault(client, certificate, this.#authorities, Date.now());
+  }
+
+  #review(): number {
+    const closed = this.machine.review((client) => {
+      const certificate = this.#clients[client.conn]?.certificate;
+      return certificate && this.faultOf(client, certificate);
+    }, performance.now());
+    this.pump();
+    return closed;
   }
 
   /** Tells every client to go elsewhere and resolves when no session is left, or after `deadlineMs`. */
@@ -114,6 +156,7 @@ export class RelayServer {
   /** Closes every connection and the socket. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
+    clearInterval(this.#reviewTimer);
     await this.#endpoint.close('draining');
     clearTimeout(this.#timer);
   }
@@ -173,6 +216,7 @@ export class RelayServer {
 class RelayClient implements ConnectionHandler {
   connection: EndpointConnection | undefined;
   control: ControlChannel | undefined;
+  certificate: ShownCertificate | undefined;
   readonly #server: RelayServer;
   readonly #peer: SocketAddress;
   readonly #log: Logger;
@@ -186,16 +230,24 @@ class RelayClient implements ConnectionHandler {
   }
 
   onEstablished(connection: EndpointConnection): void {
-    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+    const der = connection.quic.peerCertificate() ?? new Uint8Array(0);
+    const read = readCertificateIdentity(der);
     if (!read.ok) {
       this.#refused(read.code, read.reason);
       return connection.close(read.code, read.reason);
     }
+    const { identity, services, fingerprint, serial, notAfter } = read;
+    const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress };
+    const certificate = { der, notAfter };
+    const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
+    if (fault) {
+      this.#refused(fault, failureMeaning(fault), formatIdentity(identity));
+      return connection.close(fault);
+    }
     this.connection = connection;
+    this.certificate = certificate;
     this.#id = this.#server.admit(this);
-    const { identity, services, fingerprint } = read;
-    const { peerAddress: observed } = connection;
-    this.#server.machine.handleConnected(this.#id, { identity, certificateServices: services, fingerprint, observed }, performance.now());
+    this.#server.machine.handleConnected(this.#id, peer, performance.now());
   }
 
   onStream(connection: EndpointConnection, stream: QuicStream): void {
@@ -236,12 +288,21 @@ class RelayClient implements ConnectionHandler {
   }
 
   /** The handshake failed, or the certificate has no identity of ours. Reported once. */
-  #refused(code: FailureCode, reason: string): void {
+  #refused(code: FailureCode, reason: string, identity?: string): void {
     if (this.#reported) return;
     this.#reported = true;
-    this.#log.warn('handshake_refused', { code, reason: reason || failureMeaning(code) });
+    this.#log.warn('handshake_refused', { code, ...(identity ? { identity } : {}), reason: reason || failureMeaning(code) });
     this.#log.debug('handshake_refused_address', { address: formatAddress(this.#peer) });
   }
 
   #reported = false;
 }
+
+const serverConfig = (tls: TlsMaterial): QuicConfig =>
+  createQuicConfig({ ...OUTER_PROFILE, caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem });
+
+/** The CA bundle was checked when it was loaded. */
+const parseAuthorities = (tls: TlsMaterial): X509Certificate[] => {
+  const parsed = parsePemCertificates(tls.caPem);
+  return typeof parsed === 'string' ? [] : parsed;
+};

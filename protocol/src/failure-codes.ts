@@ -32,6 +32,7 @@ export const FAILURE_CODES = {
   trust_domain_mismatch: { number: 0x28, meaning: 'the certificate belongs to another trust domain' },
   alpn_mismatch: { number: 0x29, meaning: 'the peer speaks another application protocol' },
   tls_failed: { number: 0x2a, meaning: 'the TLS handshake failed' },
+  certificate_revoked: { number: 0x2b, meaning: "the certificate or its identity is on the relay's deny list" },
   // 0x40 registration
   token_malformed: { number: 0x40, meaning: 'the registration token could not be decoded' },
   token_unknown_key: { number: 0x41, meaning: 'the relay has no registration key of that id' },

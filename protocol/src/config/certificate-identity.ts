@@ -15,6 +15,8 @@ export interface CertificateIdentity {
   readonly fingerprint: Buffer;
   readonly notBefore: Date;
   readonly notAfter: Date;
+  /** Hexadecimal, as node:crypto prints it. */
+  readonly serial: string;
 }
 
 export interface CertificateIdentityFailure {
@@ -71,7 +73,7 @@ export const readCertificateIdentity = (der: Uint8Array): CertificateIdentity | 
       const service = type === 'DNS' ? parseServiceDnsName(value, identity.trustDomain) : undefined;
       if (service !== undefined) services.add(service);
     }
-  return { ok: true, identity, services: [...services], fingerprint: certificateFingerprint(der), notBefore, notAfter };
+  return { ok: true, identity, services: [...services], fingerprint: certificateFingerprint(der), notBefore, notAfter, serial: certificate.serialNumber };
 };
 
 /** SHA-256 of a certificate's DER, 32 bytes. */

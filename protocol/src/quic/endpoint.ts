@@ -55,7 +55,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   readonly scratch = Buffer.allocUnsafeSlow(2048);
   readonly drops: Record<PacketDropReason, number>;
   readonly #socket: DatagramSocket;
-  readonly #server: ServerInit | undefined;
+  #server: ServerInit | undefined;
   readonly #onHandlerError: (error: unknown) => void;
   readonly #runs: PacketRuns;
   readonly #firstContact: FirstContact;
@@ -96,6 +96,11 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   /** Connection ids that lead to a connection. */
   get connectionIdCount(): number {
     return this.#byId.size;
+  }
+
+  /** Certificates and CA for handshakes from now on; connections keep what they began with. */
+  setServerConfig(config: QuicConfig): void {
+    if (this.#server) this.#server = { ...this.#server, config };
   }
 
   /**

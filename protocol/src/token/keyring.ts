@@ -4,7 +4,7 @@
 
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { isName, NAME_RULE, type Role } from '../identity.js';
+import { isName, NAME_RULE, type Identity, type Role } from '../identity.js';
 import { isSmallOrderPoint } from './ed25519-small-order.js';
 import {
   algorithmSchema,
@@ -29,6 +29,22 @@ export interface KeyScope {
   readonly identities: ReadonlySet<string> | '*';
   readonly services: ReadonlySet<string> | '*';
 }
+
+/** The first claim a key's scope does not cover, for messages. */
+export const outsideScope = (
+  scope: KeyScope,
+  identity: Pick<Identity, 'role' | 'name'>,
+  services: Iterable<string>,
+): { field: 'role' | 'identity' | 'service'; value: string } | undefined => {
+  if (identity.role !== scope.role) return { field: 'role', value: identity.role };
+  if (scope.identities !== '*' && !scope.identities.has(identity.name)) return { field: 'identity', value: identity.name };
+  for (const value of services) if (scope.services !== '*' && !scope.services.has(value)) return { field: 'service', value };
+  return undefined;
+};
+
+export const isKeyActive = (key: Pick<KeyringKey, 'notBefore' | 'notAfter'>, now: number): boolean =>
+  // Written so that a NaN refuses.
+  now >= key.notBefore && now < key.notAfter;
 
 export interface KeyringKey {
   readonly keyId: string;

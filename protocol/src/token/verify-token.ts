@@ -6,7 +6,7 @@ import { createHmac, timingSafeEqual, verify } from 'node:crypto';
 import type { FailureCode } from '../failure-codes.js';
 import { formatIdentity, type Identity } from '../identity.js';
 import { SIGNATURE_BYTES } from './key-material.js';
-import type { Keyring, KeyringKey } from './keyring.js';
+import { isKeyActive, outsideScope, type Keyring, type KeyringKey } from './keyring.js';
 import type { ReplayLog } from './replay-log.js';
 import { decodeClaims, type TokenClaims } from './token-claims.js';
 import { parseEnvelope, type TokenEnvelope } from './token-envelope.js';
@@ -60,7 +60,7 @@ export const verifyToken = (
 
   const key = keyring.find(envelope.keyId);
   if (!key) return refuse('token_unknown_key', `keyId is ${envelope.keyId}; the keyring has no such key`);
-  if (!isActive(key, context.now)) return refuse('token_key_inactive', inactiveReason(key, context.now));
+  if (!isKeyActive(key, context.now)) return refuse('token_key_inactive', inactiveReason(key, context.now));
   if (!isSignedBy(envelope, key)) return refuse('token_bad_signature', `signature does not verify with key ${key.keyId}`);
 
   const decoded = decodeClaims(envelope.payload);
@@ -75,9 +75,6 @@ export const verifyToken = (
   // and a token refused for a passing reason (a clock, a keyring not reloaded yet) is not burnt.
   return useUp(claims, key.keyId, context.now, replayLog) ?? { ok: true, claims, keyId: key.keyId };
 };
-
-// Comparisons with `now` are written so that a NaN refuses.
-const isActive = (key: KeyringKey, now: number): boolean => now >= key.notBefore && now < key.notAfter;
 
 const inactiveReason = (key: KeyringKey, now: number): string =>
   `key ${key.keyId} is active from ${isoTime(key.notBefore)} until ${isoTime(key.notAfter)}; it is ${isoTime(now)}`;
@@ -127,11 +124,8 @@ const namesCertificateIdentity: ClaimCheck = (claims, { identity }) => {
 };
 
 const withinScope: ClaimCheck = ({ role, services }, { identity }, { keyId, scope }) => {
-  const outside = (field: string, value: string) => refuse('token_out_of_scope', `${field} ${value} is outside the scope of key ${keyId}`);
-  if (role !== scope.role) return outside('role', role);
-  if (scope.identities !== '*' && !scope.identities.has(identity.name)) return outside('identity', identity.name);
-  const foreign = services.find((service) => scope.services !== '*' && !scope.services.has(service));
-  return foreign === undefined ? undefined : outside('service', foreign);
+  const outside = outsideScope(scope, { role, name: identity.name }, services);
+  return outside && refuse('token_out_of_scope', `${outside.field} ${outside.value} is outside the scope of key ${keyId}`);
 };
 
 const servicesInCertificate: ClaimCheck = ({ services }, { certificateServices }) => {

@@ -59,6 +59,7 @@ export const peer = (role: Role, name: string, trustDomain = TRUST_DOMAIN): Rela
   identity: { trustDomain, role, name },
   certificateServices: role === 'connector' ? ['web', 'ssh', 'db'] : [],
   fingerprint: new Uint8Array(32).fill(name.length),
+  serial: name,
   observed: OBSERVED,
 });
 

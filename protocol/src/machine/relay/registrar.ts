@@ -51,7 +51,7 @@ export class Registrar {
   #accept(connection: RelayConnection, services: ReadonlySet<string>, keyId: string, now: number): void {
     const { registry, outbox } = this.#components;
     const { id: conn, uri: identity } = connection;
-    connection.registered = true;
+    connection.registration = { keyId, services };
     connection.failedRegistrations = 0;
     outbox.send(connection, { type: 'registerAck', services: [...services] });
     outbox.event({ level: 'info', name: 'registration_accepted', conn, identity, keyId, services: [...services] });

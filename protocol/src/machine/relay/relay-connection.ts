@@ -20,6 +20,22 @@ export interface RelayPeer {
   /** SHA-256 of its certificate, what registration tokens are bound to. */
   readonly fingerprint: Uint8Array;
   readonly observed: ObservedAddress;
+  /** Its certificate's serial number, hexadecimal. */
+  readonly serial: string;
+}
+
+/** What a client's registration rests on, for reviews of it. */
+export interface Registration {
+  readonly keyId: string;
+  readonly services: ReadonlySet<string>;
+}
+
+/** One client, as a review judges it. */
+export interface ReviewedClient {
+  readonly conn: ConnectionId;
+  readonly peer: RelayPeer;
+  /** Undefined before the relay accepted one. */
+  readonly registration: Registration | undefined;
 }
 
 /** `greeting` until `hello`; `closed` from the close command until `handleDisconnected`. */
@@ -34,7 +50,8 @@ export class RelayConnection {
   readonly sessions = new Set<Session>();
   observed: ObservedAddress;
   phase: ConnectionPhase = 'greeting';
-  registered = false;
+  /** Undefined until the relay accepted one. */
+  registration: Registration | undefined;
   failedRegistrations = 0;
   /** It was told once that a datagram named another connection's session. */
   warnedOfForeignSession = false;
@@ -44,6 +61,10 @@ export class RelayConnection {
     this.peer = peer;
     this.account = account;
     this.observed = peer.observed;
+  }
+
+  get registered(): boolean {
+    return this.registration !== undefined;
   }
 
   /** The identity as a URI. */

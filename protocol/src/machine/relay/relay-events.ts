@@ -48,6 +48,8 @@ export type RelayEvent =
   | (OfConnection<'warn', 'datagram_refused'> & Refusal)
   /** Bytes that are no message. `fatal`: the connection is closed. */
   | (OfConnection<'warn', 'control_fault'> & Refusal & { readonly about: string; readonly fatal: boolean })
+  /** A key, certificate or deny list changed and this client may not stay. */
+  | (OfConnection<'warn', 'right_withdrawn'> & { readonly code: FailureCode })
   | (About<'info', 'policy_replaced'> & { readonly revokedSessions: number })
   | (About<'info', 'drain_started'> & { readonly deadlineMs: number; readonly sessions: number })
   | (About<'info', 'drain_finished'> & { readonly sessions: number });

@@ -5,7 +5,7 @@
 // Driver contract: call one handle method, then `nextCommand` until undefined, then arm a timer for
 // `pollTimeout`. `now` is milliseconds of a clock that never goes back.
 
-import type { FailureCode } from '../../failure-codes.js';
+import { failureMeaning, type FailureCode } from '../../failure-codes.js';
 import { formatIdentity } from '../../identity.js';
 import type { ControlMessage, ObservedAddress } from '../../wire/control-messages.js';
 import { DROP_REASONS } from '../../wire/drop-reasons.js';
@@ -18,7 +18,7 @@ import { IdentityAccounts } from './identity-accounts.js';
 import type { Policy } from './policy.js';
 import { Registrar } from './registrar.js';
 import { Registry } from './registry.js';
-import { RelayConnection, type ConnectionId, type RelayPeer } from './relay-connection.js';
+import { RelayConnection, type ConnectionId, type RelayPeer, type ReviewedClient } from './relay-connection.js';
 import type { ControlStreamFault, RelayMachineInit, RelayStats } from './relay-init.js';
 import { RelayOutbox, clipAbout, clipReason, type RelayCommand } from './relay-outbox.js';
 import { maySend, type ClientRequest } from './role-rules.js';
@@ -141,6 +141,27 @@ export class RelayMachine {
   }
 
   /**
+   * Asks of every client whether it may stay, after something it rests on changed: keys, certificates,
+   * the deny list. Whoever may not is closed with the code, and its sessions end with it on both sides.
+   *
+   * @returns how many were closed
+   */
+  review(judge: (client: ReviewedClient) => FailureCode | undefined, now: number): number {
+    let closed = 0;
+    for (const connection of this.#connections) {
+      if (connection === undefined || connection.phase === 'closed') continue;
+      const code = judge({ conn: connection.id, peer: connection.peer, registration: connection.registration });
+      if (code === undefined) continue;
+      const { id: conn, uri: identity } = connection;
+      this.#outbox.event({ level: 'warn', name: 'right_withdrawn', conn, identity, code });
+      this.#close(connection, code, failureMeaning(code), now, code);
+      closed += 1;
+    }
+    this.#settleDrain(now);
+    return closed;
+  }
+
+  /**
    * Shuts down: registrations and opens are refused, sessions go on until none is left or the time is
    * over; then every connection is closed with `draining` and the command `drained` comes, once.
    *
@@ -245,18 +266,18 @@ export class RelayMachine {
   }
 
   /** The machine's own decision to close. The connection holds nothing from here on. */
-  #close(connection: RelayConnection, code: FailureCode, reason: string, now: number): void {
+  #close(connection: RelayConnection, code: FailureCode, reason: string, now: number, sessionCode?: FailureCode): void {
     if (connection.phase === 'closed') return;
     this.#outbox.close(connection, code, reason);
     const speaksForSessions = code === 'registration_replaced' || code === 'draining';
-    this.#retire(connection, speaksForSessions ? code : goneCode(connection), now);
+    this.#retire(connection, sessionCode ?? (speaksForSessions ? code : goneCode(connection)), now);
   }
 
   /** Takes a connection out of everything; its sessions end with `code` for the other side. */
   #retire(connection: RelayConnection, code: FailureCode, now: number): void {
     if (connection.phase === 'closed') return;
     connection.phase = 'closed';
-    connection.registered = false;
+    connection.registration = undefined;
     this.#greetings.cancel(connection);
     this.#registry.remove(connection);
     this.#broker.endAll(connection, code, now);

@@ -1,0 +1,66 @@
+// Notices that files changed, by looking at them: works for renames, for the symlink swaps of
+// Kubernetes secrets, and on any file system, where change notifications each miss one of these.
+
+import { stat } from 'node:fs/promises';
+
+/** A revocation must take effect within a second; a handful of stat calls a second cost nothing. */
+export const WATCH_INTERVAL_MS = 250;
+
+export class WatchedFiles {
+  readonly #onChange: () => void;
+  readonly #intervalMs: number;
+  #paths: readonly string[];
+  #seen = new Map<string, string>();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /** @param onChange called after a look that found at least one file changed, added or gone since the look before */
+  constructor(paths: readonly string[], onChange: () => void, intervalMs = WATCH_INTERVAL_MS) {
+    this.#paths = paths;
+    this.#onChange = onChange;
+    this.#intervalMs = intervalMs;
+  }
+
+  /** Remembers how the files are now, then watches. Does not keep the process alive. */
+  async start(): Promise<void> {
+    this.#seen = await fingerprints(this.#paths);
+    this.#arm();
+  }
+
+  /** Watches other files from now on; how they are at the next look is where they start from. */
+  setPaths(paths: readonly string[]): void {
+    this.#paths = paths;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.#look(), this.#intervalMs).unref();
+  }
+
+  async #look(): Promise<void> {
+    const now = await fingerprints(this.#paths);
+    if (this.#stopped) return;
+    const changed = this.#paths.some((path) => this.#seen.has(path) && this.#seen.get(path) !== now.get(path));
+    this.#seen = now;
+    this.#arm();
+    if (changed) this.#onChange();
+  }
+}
+
+const fingerprints = async (paths: readonly string[]): Promise<Map<string, string>> =>
+  new Map(await Promise.all(paths.map(async (path): Promise<[string, string]> => [path, await fingerprint(path)])));
+
+/** Follows symlinks. Inode and change time tell a file replaced by one of the same size and date. */
+const fingerprint = async (path: string): Promise<string> => {
+  try {
+    const { dev, ino, size, ctimeNs, mtimeNs } = await stat(path, { bigint: true });
+    return [dev, ino, size, ctimeNs, mtimeNs].join(' ');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unreadable';
+  }
+};
