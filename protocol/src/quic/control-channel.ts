@@ -11,7 +11,7 @@ export const MAX_CONTROL_BACKLOG_BYTES = 4 * MAX_CONTROL_BYTES;
 
 export interface ControlHandler {
   onMessage(message: ControlMessage): void;
-  /** A message that could not be decoded. After a fatal fault nothing more is read. */
+  /** A message that could not be decoded. After a fatal fault nothing more is read; answers still go out. */
   onFault(fault: ControlFault): void;
   /** The peer reset or finished the stream, or does not read it. The connection is of no more use. */
   onControlEnd(code: FailureCode): void;
@@ -26,6 +26,7 @@ export class ControlChannel {
   readonly #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
   #ended = false;
+  #deaf = false;
 
   constructor(stream: QuicStream, handler: ControlHandler) {
     this.#stream = stream;
@@ -69,7 +70,7 @@ export class ControlChannel {
 
   #read(): void {
     const chunk = Buffer.allocUnsafe(READ_BYTES);
-    for (let count; !this.#ended && (count = this.#stream.read(chunk)) > 0; ) {
+    for (let count; !this.#ended && !this.#deaf && (count = this.#stream.read(chunk)) > 0; ) {
       this.#decoder.push(chunk.subarray(0, count));
       for (let decoded; !this.#ended && (decoded = this.#decoder.next()); ) {
         if (decoded.ok) {
@@ -77,10 +78,13 @@ export class ControlChannel {
           continue;
         }
         this.#handler.onFault(decoded);
-        if (decoded.fatal) return this.stop();
+        if (decoded.fatal) {
+          this.#deaf = true;
+          return;
+        }
       }
     }
-    if (this.#stream.readFinished) this.#end('protocol_error');
+    if (this.#stream.readFinished && !this.#deaf) this.#end(this.#decoder.isPartial ? 'control_message_malformed' : 'protocol_error');
   }
 
   #end(code: FailureCode): void {
