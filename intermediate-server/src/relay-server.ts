@@ -52,6 +52,8 @@ import { clientFault, type Authorities, type ShownCertificate } from './client-r
 const MAX_CONNECTIONS = 12_000;
 /** The control stream is the first a client opens (RFC 9000 §2.1), and the only one it may. */
 const CONTROL_STREAM_ID = 0;
+/** Ends of a control stream that this side decided on. */
+const OWN_CONTROL_ENDS: ReadonlySet<FailureCode> = new Set<FailureCode>(['slow_reader', 'control_message_malformed']);
 
 /** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
 const REVIEW_INTERVAL_MS = 30_000;
@@ -257,7 +259,7 @@ class RelayClient implements ConnectionHandler {
     this.control = new ControlChannel(stream, {
       onMessage: (message) => machine.handleControl(id, message, performance.now()),
       onFault: (fault) => machine.handleControlFault(id, fault, performance.now()),
-      onControlEnd: (code) => connection.close(code),
+      onControlEnd: (code) => this.#handleControlEnd(connection, id, code),
     });
   }
 
@@ -284,6 +286,16 @@ class RelayClient implements ConnectionHandler {
     this.#server.machine.handleDisconnected(this.#id, performance.now());
     this.#server.release(this.#id);
     this.#id = undefined;
+    this.#server.pump();
+  }
+
+  /** The client ended its control stream, or does not read it, while its connection stands. */
+  #handleControlEnd(connection: EndpointConnection, id: number, ended: FailureCode): void {
+    if (connection.hasEnded) return;
+    // A reset carries a number of the client's choosing: it must not put words into this log.
+    const code = OWN_CONTROL_ENDS.has(ended) ? ended : 'protocol_error';
+    const reason = code === ended && code !== 'protocol_error' ? failureMeaning(code) : 'the control stream was ended';
+    this.#server.machine.handleControlFault(id, { code, reason, fatal: true }, performance.now());
     this.#server.pump();
   }
 
