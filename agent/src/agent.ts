@@ -9,6 +9,7 @@ import {
   createQuicConfig,
   encodePreamble,
   Endpoint,
+  formatAddress,
   formatIdentity,
   INNER_PROFILE,
   mintToken,
@@ -69,7 +70,7 @@ export class Agent {
     this.#inner = new Endpoint({ socket: this.#carrier });
     this.#machine = new AgentMachine({
       software: SOFTWARE,
-      relays: relays.map(({ name }) => ({ trustDomain: tls.identity.trustDomain, name })),
+      relays: relays.map((relay) => ({ trustDomain: tls.identity.trustDomain, name: relay.name, address: formatAddress(relay) })),
       failFast: init.failFast,
       random: Math.random,
       wallClock: Date.now,

@@ -7,6 +7,7 @@ import {
   ConnectorMachine,
   createQuicConfig,
   Endpoint,
+  formatAddress,
   formatIdentity,
   INNER_PROFILE,
   mintToken,
@@ -68,7 +69,7 @@ export class Connector {
     this.#machine = new ConnectorMachine({
       software: SOFTWARE,
       services: services.map(({ name }) => name),
-      relays: relays.map(({ name }) => ({ trustDomain: tls.identity.trustDomain, name })),
+      relays: relays.map((relay) => ({ trustDomain: tls.identity.trustDomain, name: relay.name, address: formatAddress(relay) })),
       random: Math.random,
       wallClock: Date.now,
       mintToken: (relay, now) =>

@@ -14,7 +14,7 @@ t.test('an unreachable relay fails the request after 15 s as relay_unreachable',
   const failed = untilFailed(rig);
   t.equal(rig.clock.now, askedAt + 15_000);
   t.strictSame(failed, {
-    kind: 'sessionFailed', request: 1, service: 'web', code: 'relay_unreachable', reason: 'no handshake within 5000 ms',
+    kind: 'sessionFailed', request: 1, service: 'web', code: 'relay_unreachable', reason: 'no answer from relay relay-1 within 5000 ms',
   });
   t.end();
 });

@@ -4,7 +4,7 @@ import t from 'tap';
 import { Link, type Identity } from '@ztna/protocol';
 import { VIRTUAL_EPOCH_MS, VirtualClock } from '@ztna/protocol/testing';
 import {
-  DIAL, HELLO, linkInit, linkRig, OBSERVED_EVENT, REGISTER, RELAY_1, event, helloAck, registerAck,
+  DIAL, HELLO, linkInit, linkRig, OBSERVED_EVENT, REGISTER, RELAY_1, TRUST_DOMAIN, event, helloAck, registerAck,
 } from './client-fixture.js';
 
 t.test('dials the first relay at once, and only on the first start', (t) => {
@@ -54,6 +54,14 @@ t.test('mints each token for the relay it dialed, at the time of day', (t) => {
   t.end();
 });
 
+t.test('names the address of a relay that does not answer', (t) => {
+  const rig = linkRig({ relays: [{ name: 'relay-1', trustDomain: TRUST_DOMAIN, address: '192.0.2.1:4433' }] });
+  rig.start();
+  rig.timeout();
+  t.equal(rig.machine.lastFailure?.reason, 'no answer from relay relay-1 at 192.0.2.1:4433 (UDP) within 5000 ms');
+  t.end();
+});
+
 t.test('gives up a dial after 5 s as relay_unreachable', (t) => {
   const rig = linkRig();
   const startedAt = rig.clock.now;
@@ -61,7 +69,7 @@ t.test('gives up a dial after 5 s as relay_unreachable', (t) => {
   t.equal(rig.machine.pollTimeout(), startedAt + 5_000);
   rig.clock.advance(4_999);
   t.strictSame(rig.step((link, now) => link.handleTimeout(now)), [], 'not a millisecond early');
-  const reason = 'no handshake within 5000 ms';
+  const reason = 'no answer from relay relay-1 within 5000 ms';
   t.strictSame(rig.timeout(), [
     { kind: 'disconnect', code: 'relay_unreachable', reason },
     event({ level: 'warn', name: 'disconnected', relay: 'relay-1', code: 'relay_unreachable', reason, retryInMs: 125 }),

@@ -10,7 +10,13 @@ import type { LinkLimits } from './client-limits.js';
 export interface RelayTarget {
   readonly name: string;
   readonly trustDomain: string;
+  /** host:port as configured, for messages to people. */
+  readonly address?: string;
 }
+
+/** The relay as people know it. */
+export const describeRelay = ({ name, address }: RelayTarget): string =>
+  address === undefined ? `relay ${name}` : `relay ${name} at ${address} (UDP)`;
 
 export interface LinkInit {
   readonly role: 'agent' | 'connector';

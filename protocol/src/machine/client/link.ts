@@ -18,7 +18,7 @@ import { CommandQueue, type Command } from './command-queue.js';
 import { Keepalive } from './keepalive.js';
 import { printable } from '../../wire/printable-text.js';
 import { closeFailure, type LinkFailure } from './link-failure.js';
-import type { Disconnection, LinkCommand, LinkFault, LinkInit, LinkState, RelayTarget } from './link-types.js';
+import { describeRelay, type Disconnection, type LinkCommand, type LinkFault, type LinkInit, type LinkState, type RelayTarget } from './link-types.js';
 import { NO_USER, type LinkUser } from './link-user.js';
 
 /** Commands that mean the current connection and no other. */
@@ -157,7 +157,7 @@ export class Link<Extra extends Command = never> {
     if (this.#deadline === undefined || now < this.#deadline) return;
     if (this.#state === 'waiting') return this.#dial(now);
     const { dialTimeoutMs, registerTimeoutMs } = this.#limits;
-    if (this.#state === 'dialing') return this.#giveUp('relay_unreachable', `no handshake within ${dialTimeoutMs} ms`, now);
+    if (this.#state === 'dialing') return this.#giveUp('relay_unreachable', `no answer from ${describeRelay(this.relay)} within ${dialTimeoutMs} ms`, now);
     const missing = this.#greeted ? 'registerAck' : 'helloAck';
     this.#giveUp('handshake_timeout', `no ${missing} within ${registerTimeoutMs} ms`, now);
   }
