@@ -2,6 +2,7 @@
 
 import { failureMeaning, RunFailure, splice, type FailureCode } from '@ztna/protocol';
 import type { Agent } from './agent.js';
+import { refusalAdvice } from './refusal-advice.js';
 
 /**
  * Resolves when both directions have ended in good order.
@@ -12,7 +13,8 @@ export const connectStdio = (agent: Agent, service: string): Promise<void> =>
   new Promise((resolve, reject) => {
     const fail = (code: FailureCode, reason: string): void => {
       const meaning = failureMeaning(code);
-      reject(new RunFailure(code, reason === meaning ? `${service}: ${meaning}` : `${service}: ${meaning} (${reason})`));
+      const advice = refusalAdvice(code);
+      reject(new RunFailure(code, `${service}: ${meaning}${reason === meaning ? '' : ` (${reason})`}${advice === undefined ? '' : `; ${advice}`}`));
     };
     agent.openFlow(service, 'tcp', {
       onRefused: fail,

@@ -7,6 +7,7 @@
 
 import {
   failureMeaning,
+  failureNumber,
   readCertificateIdentity,
   serviceDnsName,
   UdpFlowTable,
@@ -56,6 +57,8 @@ export class ServiceConnection {
   #waiting: FlowRequest[] = [];
   #attempts = 0;
   #session: SessionHandle | undefined;
+  /** Who the relay says is at the other end: for messages only, the certificate decides. */
+  #connector = '';
   #connection: EndpointConnection | undefined;
   #udpFlows = new UdpFlowTable();
   #timer: NodeJS.Timeout | undefined;
@@ -80,6 +83,7 @@ export class ServiceConnection {
     if (this.#state !== 'opening') return this.#init.closeSession(session);
     this.#state = 'handshaking';
     this.#session = session;
+    this.#connector = connector;
     const peer = carrier.addSession(session, outer);
     log.debug('session_opened', { service, connector });
     this.#connection = inner.connect(peer, serviceDnsName(service, trustDomain), config, this.#handler());
@@ -153,6 +157,7 @@ export class ServiceConnection {
 
   #handleEnd(end: ConnectionEnd): void {
     const wasReady = this.#state === 'ready';
+    const reason = this.#state === 'handshaking' ? describeRefusal(end, this.#connector) : end.reason;
     clearTimeout(this.#timer);
     this.#connection = undefined;
     this.#udpFlows = new UdpFlowTable();
@@ -163,10 +168,10 @@ export class ServiceConnection {
       this.#session = undefined;
     }
     const idle = wasReady && end.code === 'idle_timeout';
-    this.#init.log[idle ? 'debug' : 'info']('service_connection_ended', { service: this.#init.service, code: end.code, reason: end.reason });
+    this.#init.log[idle ? 'debug' : 'info']('service_connection_ended', { service: this.#init.service, code: end.code, reason });
     if (this.#waiting.length === 0) this.#attempts = 0;
     else if (this.#attempts < MAX_ATTEMPTS && isWorthRetrying(end.code)) this.#open();
-    else this.#refuseWaiting(end.code, end.reason);
+    else this.#refuseWaiting(end.code, reason);
   }
 
   #refuseWaiting(code: FailureCode, reason: string): void {
@@ -180,3 +185,13 @@ export class ServiceConnection {
 /** A session that was lost may be had again; a connector that refused us, or is not who it should be, will be the same. */
 const isWorthRetrying = (code: FailureCode): boolean =>
   code === 'connector_gone' || code === 'connection_lost' || code === 'session_ended' || code === 'registration_replaced' || code === 'idle_timeout';
+
+/** The group 0x20–0x3f of failure-codes.ts. */
+const isAboutCertificates = (code: FailureCode): boolean => failureNumber(code) >= 0x20 && failureNumber(code) < 0x40;
+
+/** A handshake that one side ended says which one: the same codes stand for the relay's certificate and for the connector's. */
+const describeRefusal = ({ code, reason, by }: ConnectionEnd, connector: string): string => {
+  if (!isAboutCertificates(code)) return reason;
+  const who = by === 'peer' ? `connector ${connector} refused this agent` : `this agent refused connector ${connector}`;
+  return reason === failureMeaning(code) ? who : `${who}: ${reason}`;
+};
