@@ -156,7 +156,7 @@ export class HostileClient {
   async take<T extends ControlType>(type: T): Promise<ControlMessageOf<T>> {
     await this.#until(() => this.messages.some((message) => message.type === type) || this.hasEnded, type);
     const index = this.messages.findIndex((message) => message.type === type);
-    if (index < 0) throw new Error(`connection ended with ${this.#end?.code} before ${type}`);
+    if (index < 0) throw new Error(`connection ended with ${this.#end?.code ?? 'nothing'} before ${type}`);
     return this.messages.splice(index, 1)[0] as ControlMessageOf<T>;
   }
 

@@ -54,8 +54,8 @@ export const startInnocentLab = async (t: Test, lab: Lab, policy: readonly Polic
   lab.enrol('connector', 'con-1', ['web']);
   const relay = await lab.startRelay(policy);
   const connector = await lab.startConnector('con-1', { web: { backend: `127.0.0.1:${echoPort}` } });
-  const { process: agent, port } = await lab.startAgent('alice', [{ service: 'web' }]);
-  const socket = connect(port('web'), '127.0.0.1');
+  const alice = await lab.startAgent('alice', [{ service: 'web' }]);
+  const socket = connect(alice.port('web'), '127.0.0.1');
   await once(socket, 'connect');
   const flow = new InnocentFlow(socket);
   t.teardown(() => {
@@ -63,7 +63,7 @@ export const startInnocentLab = async (t: Test, lab: Lab, policy: readonly Polic
     server.close();
   });
   await flow.roundTrip();
-  return { relay, connector, agent, flow, echoPort, backendConnections: connections };
+  return { relay, connector, agent: alice.process, flow, echoPort, backendConnections: connections };
 };
 
 /** Echoes what it is sent, on loopback only. */

@@ -159,8 +159,8 @@ export class Lab {
   }
 
   /** `ztna-agent connect SERVICE` as its arguments, for ProxyCommand and the like. */
-  connectCommand(name: string, service: string): string[] {
-    return [process.execPath, MAIN.agent, 'connect', service, '-c', this.agentConfig(name)];
+  connectCommand(name: string, service: string, extra: object = {}): string[] {
+    return [process.execPath, MAIN.agent, 'connect', service, '-c', this.agentConfig(name, [], extra)];
   }
 
   /** Runs a script with this Node and keeps it for teardown. */

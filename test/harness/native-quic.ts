@@ -3,7 +3,7 @@
 // no connection logs its keys), so a test stands between the adapter and the binding instead.
 
 import { quiche } from '@matrixai/quic/native/index.js';
-import type { Connection } from '@matrixai/quic/native/types.js';
+import type { Config, Connection } from '@matrixai/quic/native/types.js';
 import { createQuicConfig, type QuicConfig, type QuicConfigInit } from '@ztna/protocol';
 
 /** The binding's own object as a table of what may be replaced; the adapter looks it up at every call. */
@@ -20,13 +20,21 @@ export const createAnonymousQuicConfig = (init: QuicConfigInit): QuicConfig => {
   }
 };
 
-/** Calls `tap` with each connection this process starts as a client, before its first packet; returns what ends that. */
-export const tapClientConnections = (tap: (connection: Connection, serverName: string) => void): (() => void) => {
+/**
+ * Calls `tap` with each connection this process starts as a client, before its first packet, and `prepare`
+ * with its configuration before that; returns what ends it.
+ */
+export const tapClientConnections = (
+  tap: (connection: Connection, serverName: string) => void,
+  prepare: (config: Config, serverName: string) => void = () => undefined,
+): (() => void) => {
   native.Connection = {
-    accept: RealConnection.accept,
+    accept: (...args: Parameters<typeof RealConnection.accept>) => RealConnection.accept(...args),
     connect: (...args: Parameters<typeof RealConnection.connect>) => {
+      const [serverName, , , , config] = args;
+      prepare(config, serverName ?? '');
       const connection = RealConnection.connect(...args);
-      tap(connection, args[0] ?? '');
+      tap(connection, serverName ?? '');
       return connection;
     },
   };
@@ -34,3 +42,14 @@ export const tapClientConnections = (tap: (connection: Connection, serverName: s
     native.Connection = RealConnection;
   };
 };
+
+/** Writes the TLS secrets of client connections to `serverName` to a file, as NSS key log lines; returns what ends that. */
+export const logClientKeys = (serverName: string, path: string): (() => void) =>
+  tapClientConnections(
+    (connection, name) => {
+      if (name === serverName) connection.setKeylog(path);
+    },
+    (config, name) => {
+      if (name === serverName) config.logKeys();
+    },
+  );
