@@ -70,8 +70,8 @@ export class RogueRelay {
         this.#clients.set(id, { connection });
         const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
         if (!read.ok) return connection.close(read.code);
-        const { identity, services: certificateServices, fingerprint } = read;
-        this.#machine.handleConnected(id, { identity, certificateServices, fingerprint, observed: connection.peerAddress }, performance.now());
+        const { identity, services: certificateServices, fingerprint, serial } = read;
+        this.#machine.handleConnected(id, { identity, certificateServices, fingerprint, serial, observed: connection.peerAddress }, performance.now());
       },
       onStream: (connection, stream) => {
         const control = new ControlChannel(stream, {

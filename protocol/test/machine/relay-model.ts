@@ -203,6 +203,8 @@ export class Model {
     const { received, forwarded, consumed, dropped } = machine.counters.totals();
     const dropTotal = Object.values(dropped).reduce((sum, count) => sum + count, 0);
     check(received === forwarded + consumed + dropTotal, 'received = forwarded + consumed + dropped');
+    // The first datagram for another's session is answered.
+    this.#observe(this.#relay.take());
   }
 
   #choose({ pick, by, rightful }: Use): End | undefined {
