@@ -109,7 +109,7 @@ t.test('verifying calls no tweetnacl', async (t) => {
 t.test('no module that verifying loads imports tweetnacl; minting does', async (t) => {
   t.notOk(importsOf('token/verify-token.js').has('tweetnacl'));
   t.ok(importsOf('token/verify-token.js').has('node:crypto'));
-  t.ok(importsOf('token/mint-token.js').has('cbor-x'));
+  t.ok([...importsOf('token/mint-token.js')].some((name) => name.startsWith('cbor-x')), 'the walk reaches packages');
   t.ok(importsOf('token/registration-key.js').has('tweetnacl'));
 });
 
