@@ -190,6 +190,7 @@ export class Model {
     const bytes = datagram({ slot: handle.slot, tag: handle.tag >>> 0 }, type);
     const { machine } = this.#relay;
     const to = machine.handleDatagram(chosen.conn, bytes, bytes.length);
+    this.#observe(this.#relay.take());
     const peer = type === 0 && tagFlip === 0 ? this.#peers.get(key(chosen)) : undefined;
     if (peer === undefined) {
       check(to < 0, `a datagram of ${key(chosen)} went to ${to}`);
