@@ -34,9 +34,9 @@ export const labSecrets = (lab: Lab): string[] => {
 export const checkNoSecretsLogged = (t: Test, lab: Lab, tokens: readonly Uint8Array[] = []): void => {
   const needles = [...labSecrets(lab), ...tokens.filter((token) => token.length >= MIN_NEEDLE).flatMap(spellings)];
   t.ok(needles.length > 0 && needles.every((needle) => needle.length >= MIN_NEEDLE), 'there are secrets to look for');
+  t.ok(lab.processes.some(({ log }) => log.length > 0), 'there are logs to look through');
   for (const { log, stdout, child } of lab.processes) {
     const text = log + stdout.toString('latin1');
-    t.ok(text.length > 0, `${child.spawnargs.slice(1, 3).join(' ')} said something`);
     for (const needle of needles) if (text.includes(needle)) t.fail(`${child.spawnargs.join(' ')} logged a secret`, { needle });
   }
 };

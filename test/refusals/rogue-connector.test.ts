@@ -9,6 +9,7 @@ import { dialAs, readCredentials } from '../harness/intruder.js';
 import { Lab, TRUST_DOMAIN } from '../harness/lab.js';
 import { ManagedProcess } from '../harness/managed-process.js';
 import { RogueRelay } from '../harness/rogue-relay.js';
+import { checkNoSecretsLogged } from '../harness/secret-scan.js';
 
 /** Long and unmistakable; shorter than one packet, so that a leak would show it whole. */
 const SECRET = 'the-user-typed-this-'.repeat(20);
@@ -56,6 +57,8 @@ t.test('the same relay carries the flow when the connector has the name: the ref
   t.notOk(Buffer.concat(relay.datagrams).includes(SECRET.slice(0, 20)), 'and still reads none of it');
   await run.stop();
 });
+
+t.test('no secret was logged', async (t) => checkNoSecretsLogged(t, lab));
 
 /** The user's program has written before the connection is there, as programs do. */
 function connectThrough(port: number): ManagedProcess {

@@ -12,6 +12,7 @@ import { Lab } from '../harness/lab.js';
 import { createMarker, mayPeek, repeatMarker } from '../harness/marker.js';
 import { findInMemory } from '../harness/memory-scan.js';
 import { logClientKeys } from '../harness/native-quic.js';
+import { checkNoSecretsLogged } from '../harness/secret-scan.js';
 
 const BLOCK_BYTES = 256 * 1024;
 
@@ -41,6 +42,7 @@ t.test("the relay's memory holds no plaintext of a transfer in progress", async 
   t.ok(findInMemory(connector.pid, { marker }).has('marker'), 'the connector has it');
   await new Promise((resolve) => socket.once('data', resolve));
   t.ok(echoed > before, 'the transfer went on all the while');
+  checkNoSecretsLogged(t, lab);
 });
 
 t.test("the relay's memory holds no secret of the inner connection, by its own key log", async (t) => {
@@ -68,6 +70,7 @@ t.test("the relay's memory holds no secret of the inner connection, by its own k
   t.same([...findInMemory(relay.pid, secrets)], [], `none of ${Object.keys(secrets).join(', ')} is at the relay`);
   const atConnector = findInMemory(connector.pid, secrets);
   for (const label of traffic) t.ok(atConnector.has(label), `the same search finds ${label} at the connector`);
+  checkNoSecretsLogged(t, lab);
 });
 
 async function startLab(t: Parameters<typeof Lab.create>[0]): Promise<{ lab: Lab; relay: Awaited<ReturnType<Lab['startRelay']>>; connector: Awaited<ReturnType<Lab['startConnector']>> }> {
