@@ -224,6 +224,7 @@ class RelayClient implements ConnectionHandler {
   readonly #log: Logger;
   /** Known to the machine under this id; undefined before the handshake is complete. */
   #id: number | undefined;
+  #reported = false;
 
   constructor(server: RelayServer, peer: SocketAddress, log: Logger) {
     this.#server = server;
@@ -235,7 +236,7 @@ class RelayClient implements ConnectionHandler {
     const der = connection.quic.peerCertificate() ?? new Uint8Array(0);
     const read = readCertificateIdentity(der);
     if (!read.ok) {
-      this.#refused(read.code, read.reason);
+      this.#refused({ code: read.code, reason: read.reason, by: 'local' });
       return connection.close(read.code, read.reason);
     }
     const { identity, services, fingerprint, serial, notAfter } = read;
@@ -243,7 +244,7 @@ class RelayClient implements ConnectionHandler {
     const certificate = { der, notAfter };
     const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
     if (fault) {
-      this.#refused(fault, failureMeaning(fault), formatIdentity(identity));
+      this.#refused({ code: fault, reason: failureMeaning(fault), by: 'local' }, formatIdentity(identity));
       return connection.close(fault);
     }
     this.connection = connection;
@@ -282,7 +283,7 @@ class RelayClient implements ConnectionHandler {
   onEnd(_connection: EndpointConnection, end: ConnectionEnd): void {
     this.connection = undefined;
     this.control?.stop();
-    if (this.#id === undefined) return this.#refused(end.code, end.reason);
+    if (this.#id === undefined) return this.#refused(end);
     this.#server.machine.handleDisconnected(this.#id, performance.now());
     this.#server.release(this.#id);
     this.#id = undefined;
@@ -300,14 +301,13 @@ class RelayClient implements ConnectionHandler {
   }
 
   /** The handshake failed, or the certificate has no identity of ours. Reported once. */
-  #refused(code: FailureCode, reason: string, identity?: string): void {
+  #refused({ code, reason, by }: ConnectionEnd, identity?: string): void {
     if (this.#reported) return;
     this.#reported = true;
-    this.#log.warn('handshake_refused', { code, ...(identity ? { identity } : {}), reason: reason || failureMeaning(code) });
+    const refusedBy = by === 'local' ? 'relay' : by === 'peer' ? 'client' : 'nobody';
+    this.#log.warn('handshake_refused', { code, ...(identity ? { identity } : {}), refusedBy, reason });
     this.#log.debug('handshake_refused_address', { address: formatAddress(this.#peer) });
   }
-
-  #reported = false;
 }
 
 const serverConfig = (tls: TlsMaterial): QuicConfig =>

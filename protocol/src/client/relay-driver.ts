@@ -4,7 +4,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { SessionCarrier } from '../carrier/session-carrier.js';
-import type { FailureCode } from '../failure-codes.js';
+import { failureMeaning, type FailureCode } from '../failure-codes.js';
 import { relayDnsName, type Identity } from '../identity.js';
 import { readCertificateIdentity } from '../config/certificate-identity.js';
 import type { ClientMachine } from '../machine/client/client-machine.js';
@@ -191,8 +191,12 @@ const LINK_ACTIONS: ReadonlySet<string> = new Set(['dial', 'send', 'disconnect']
 
 const isLinkAction = <Extra extends Command>(command: LinkCommand | Extra): command is LinkAction => LINK_ACTIONS.has(command.kind);
 
-/** A handshake nobody answered is an unreachable relay, said with the address that was tried. */
-const describeEnd = (end: ConnectionEnd, attempt: Attempt, peer: SocketAddress): { code: FailureCode; reason: string } =>
-  end.by === 'timeout' && !attempt.control
-    ? { code: 'relay_unreachable', reason: `no answer from relay ${attempt.relay.name} at ${formatAddress(peer)} (UDP)` }
-    : { code: end.code, reason: end.reason };
+/** Says which relay, where, and whose certificate: a code alone leaves a person looking on the wrong side. */
+const describeEnd = (end: ConnectionEnd, attempt: Attempt, peer: SocketAddress): { code: FailureCode; reason: string } => {
+  const relay = `relay ${attempt.relay.name} at ${formatAddress(peer)}`;
+  const { code, by } = end;
+  if (by === 'timeout' && !attempt.control) return { code: 'relay_unreachable', reason: `no answer from ${relay} (UDP)` };
+  if (!code.startsWith('certificate_')) return { code, reason: end.reason };
+  const whose = by === 'local' ? `the certificate of ${relay} was refused` : `${relay} refused this side's certificate`;
+  return { code, reason: `${whose}: ${failureMeaning(code)}` };
+};
