@@ -29,7 +29,8 @@ export const checkNode = (version = process.versions.node) => {
 export const ensureInstalled = ({ dev, directory = root }) => {
   checkNode();
   if (!needsInstall(directory, dev)) return;
-  const args = ['ci', '--no-audit', '--no-fund', ...(dev ? [] : ['--omit=dev'])];
+  // The lock file pins every version by its hash, so what is in npm's cache needs no asking.
+  const args = ['ci', '--no-audit', '--no-fund', '--prefer-offline', ...(dev ? [] : ['--omit=dev'])];
   // npm tells its children where it is; else it is on the PATH.
   const npm = process.env.npm_execpath ?? '';
   const [file, before] = /npm-cli\.c?js$/.test(npm) ? [process.execPath, [npm]] : ['npm', []];

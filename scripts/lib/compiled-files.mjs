@@ -1,5 +1,5 @@
 // Which compiled file comes from which source: src → dist and test → dist-test in each package, and the
-// same for the end-to-end tests in test/. Finds tests to run, and removes what no source stands behind.
+// same for quickstart and the end-to-end tests in test/. Finds tests to run, and removes what no source stands behind.
 
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
@@ -9,7 +9,8 @@ const OUTPUT = /(\.d\.ts|\.js)(\.map)?$/;
 /** [source, output] folders, relative to the root. */
 const folders = (root) => {
   const { workspaces } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  return [...workspaces.flatMap((name) => [[`${name}/src`, `${name}/dist`], [`${name}/test`, `${name}/dist-test`]]), ['test', 'test/dist-test']];
+  const packages = workspaces.flatMap((name) => [[`${name}/src`, `${name}/dist`], [`${name}/test`, `${name}/dist-test`]]);
+  return [...packages, ['scripts/quickstart', 'scripts/dist'], ['test', 'test/dist-test']];
 };
 
 const filesUnder = (directory) => {

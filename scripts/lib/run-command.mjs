@@ -20,6 +20,7 @@ export const runCommand = (title, file, args, cwd) => {
   const shell = process.platform === 'win32' && !/\.exe$/i.test(file);
   const result = spawnSync(file, args, { cwd, encoding: 'utf8', shell, maxBuffer: 64 * 1024 * 1024 });
   if (result.status === 0) return;
+  if (result.error?.code === 'ENOENT') throw new SetupError(`${title} failed: ${file} was not found on the PATH${file === 'npm' ? '; it comes with Node: https://nodejs.org' : ''}`);
   const ending = result.error ? `could not start: ${result.error.message}` : result.signal ? `was ended by ${result.signal}` : `exited with ${result.status}`;
   throw new SetupError(`${result.stdout ?? ''}${result.stderr ?? ''}\n${title} failed: ${[file, ...args].join(' ')} ${ending}`);
 };
