@@ -24,6 +24,8 @@ export interface Lock {
 
 /** Two copies that find the same stale lock: one of them gets through, the other looks once more. */
 const MAX_ATTEMPTS = 5;
+const END_TIMEOUT_MS = 1_000;
+const POLL_MS = 5;
 
 /** @throws QuickstartFailure when another copy runs in `directory`, which has to exist */
 export const acquireLock = (directory: string): Lock => {
@@ -87,8 +89,16 @@ const removeStale = (path: string): boolean => {
     return false;
   }
   rmSync(aside, { force: true });
-  for (const left of seen.content.started) if (isCertainlyAlive(left)) process.kill(left.pid, 'SIGKILL');
+  seen.content.started.forEach(endProcess);
   return true;
+};
+
+/** Returns once it is gone, so that its port is free again; waits for no longer than a second. */
+const endProcess = (left: ProcessIdentity): void => {
+  if (!isCertainlyAlive(left)) return;
+  process.kill(left.pid, 'SIGKILL');
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let waited = 0; waited < END_TIMEOUT_MS && isCertainlyAlive(left); waited += POLL_MS) Atomics.wait(pause, 0, 0, POLL_MS);
 };
 
 /** @throws QuickstartFailure for a file that no quickstart wrote */
