@@ -110,9 +110,9 @@ const bringUp = async ({ options, workspace, group, print }: BringUp): Promise<P
   print(stepLine('agent', `TCP ${String(agentAddress)} leads to the service "${SERVICE}"`));
 
   const agentPort = Number(String(agentAddress).split(':').at(-1));
-  const result = await requestThrough(agentPort).catch((error: unknown) =>
-    Promise.reject(error instanceof QuickstartFailure ? agent.failure(`${error.message} The agent:`) : error),
-  );
+  const result = await requestThrough(agentPort).catch((error: unknown) => {
+    throw error instanceof QuickstartFailure ? agent.failure(`${error.message} The agent:`) : error;
+  });
   if (result.status !== 200) throw new QuickstartFailure(`the app answered with HTTP ${result.status} through the overlay, not 200.`);
   const seconds = ((performance.now() - options.started) / 1000).toFixed(1);
   print(stepLine('request', `HTTP ${result.status} through the overlay in ${result.milliseconds} ms, ${seconds} s after the command`));

@@ -38,7 +38,8 @@ export class Quickstart {
   /** Resolves with the processes' pids and ports once the guide is printed. */
   async ready(): Promise<{ pids: Record<string, number>; port: number; relayPort: number }> {
     await this.printed(/Ctrl-C stops everything/);
-    const pids = Object.fromEntries([...this.stdout.matchAll(/^ {2}(\d+) +(private app|relay|connector|agent) /gm)].map(([, pid, role]) => [role, Number(pid)]));
+    const rows = this.stdout.matchAll(/^ {2}(\d+) +(private app|relay|connector|agent) /gm);
+    const pids: Record<string, number> = Object.fromEntries(Array.from(rows, ([, pid, role]): [string, number] => [role!, Number(pid)]));
     const port = Number(/agent +TCP 127\.0\.0\.1:(\d+)/.exec(this.stdout)?.[1]);
     const relayPort = Number(/relay +UDP 127\.0\.0\.1:(\d+)/.exec(this.stdout)?.[1]);
     return { pids, port, relayPort };

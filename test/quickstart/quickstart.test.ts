@@ -56,7 +56,7 @@ t.test('runs four processes, each with its own YAML file, and answers through th
   await t.test('a second copy is refused with the first one\'s pid, and harms nothing', async (t) => {
     const second = new Quickstart(t, directory, ['--once']);
     t.equal(await second.exited, 1);
-    t.match(second.stderr, `running already, as pid ${quickstart.child.pid}`);
+    t.match(second.stderr, `running already, as pid ${quickstart.child.pid ?? 0}`);
     t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200);
   });
 
