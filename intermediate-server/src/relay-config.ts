@@ -22,7 +22,7 @@ import {
 } from '@ztna/protocol';
 import { z } from 'zod';
 
-const relaySchema = z.strictObject({
+export const relaySchema = z.strictObject({
   /** UDP. `0.0.0.0:4433` for IPv4, `[::]:4433` for both. */
   listen: listenAddress,
   tls: tlsSection,
