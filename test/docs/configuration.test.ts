@@ -7,13 +7,18 @@ import { z } from 'zod';
 import { agentSchema } from '@ztna/agent';
 import { connectorSchema } from '@ztna/app-connector';
 import { relaySchema } from '@ztna/intermediate-server';
-import { parseConfig, parseKeyring, parsePolicy, parseRegistrationKey } from '@ztna/protocol';
+import { parseConfig, parseKeyring, parsePolicy, parseRegistrationKey, parseRevocations } from '@ztna/protocol';
 
 const page = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
 const blocks = new Map([...page.matchAll(/^```yaml (\S+)\n([\s\S]*?)^```$/gm)].map(([, name, yaml]) => [name!, yaml!]));
 
 const SCHEMAS = { 'relay.yaml': relaySchema, 'connector.yaml': connectorSchema, 'agent.yaml': agentSchema } as const;
-const PARSERS = { 'policy.yaml': parsePolicy, 'keyring.yaml': parseKeyring, regkey: parseRegistrationKey } as const;
+const PARSERS = {
+  'policy.yaml': parsePolicy,
+  'denylist.yaml': parseRevocations,
+  'keyring.yaml': parseKeyring,
+  regkey: parseRegistrationKey,
+} as const;
 
 void t.test('there is one example of each file', async (t) => {
   t.strictSame([...blocks.keys()].sort(), [...Object.keys(SCHEMAS), ...Object.keys(PARSERS)].sort());
