@@ -46,7 +46,8 @@ const connect = async (service: string, options: { config: string; logLevel: Log
   const agent = new Agent({ ...settings, log: createLogger({ name: NAME, level: options.logLevel, format: 'pretty' }), failFast: true });
   agent.start();
   try {
-    await Promise.race([connectStdio(agent, service), stopSignal()]);
+    // SIGHUP is how ssh ends its ProxyCommand; dying of it would leave the backend's side open until it idles out.
+    await Promise.race([connectStdio(agent, service), stopSignal('SIGHUP')]);
   } finally {
     await agent.stop();
     // Standard input would hold the process open for as long as its other end does.

@@ -53,8 +53,8 @@ export const programOutput = (name: string): { outputError: (text: string, write
   outputError: (text, write) => write(`${name}: ${text.replace(/^error: /, '')}`),
 });
 
-/** Resolves with the name of the first SIGINT or SIGTERM. */
-export const stopSignal = (): Promise<NodeJS.Signals> =>
+/** Resolves with the name of the first SIGINT or SIGTERM, or of `more` signals that mean the same to this command. */
+export const stopSignal = (...more: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+    for (const signal of ['SIGINT', 'SIGTERM', ...more] as const) process.once(signal, resolve);
   });
