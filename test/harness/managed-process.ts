@@ -36,6 +36,7 @@ export class ManagedProcess {
   /** Exit code, or the signal's name. */
   readonly exited: Promise<number | NodeJS.Signals>;
   readonly #waiters = new Set<Waiter>();
+  readonly #lineWatchers = new Set<(line: string) => void>();
   #exit: number | NodeJS.Signals | undefined;
 
   constructor(command: string, args: readonly string[], options: SpawnOptions = {}) {
@@ -78,7 +79,11 @@ export class ManagedProcess {
 
   waitForEvent(matches: (event: LogEvent) => boolean, what: string): Promise<LogEvent> {
     const past = this.events.find(matches);
-    if (past) return Promise.resolve(past);
+    return past ? Promise.resolve(past) : this.waitForNext(matches, what);
+  }
+
+  /** The next matching event, leaving out those that were logged before. */
+  waitForNext(matches: (event: LogEvent) => boolean, what: string): Promise<LogEvent> {
     if (this.hasExited) return Promise.reject(new Error(`exited without ${what}\n${this.log}`));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => settle(() => reject(new Error(`no ${what} within ${EVENT_TIMEOUT_MS} ms\n${this.log}`))), EVENT_TIMEOUT_MS);
@@ -93,6 +98,25 @@ export class ManagedProcess {
         reject: (error) => settle(() => reject(error)),
       };
       this.#waiters.add(waiter);
+    });
+  }
+
+  /** The first line of standard error, past or to come, that is no log event and matches. */
+  waitForLine(pattern: RegExp): Promise<string> {
+    const past = this.stderrLines.find((line) => pattern.test(line));
+    if (past !== undefined) return Promise.resolve(past);
+    return new Promise((resolve, reject) => {
+      const settle = (end: () => void): void => {
+        clearTimeout(timer);
+        this.#lineWatchers.delete(watch);
+        end();
+      };
+      const watch = (line: string): void => {
+        if (pattern.test(line)) settle(() => resolve(line));
+      };
+      const timer = setTimeout(() => settle(() => reject(new Error(`no line ${pattern} within ${EVENT_TIMEOUT_MS} ms\n${this.log}`))), EVENT_TIMEOUT_MS);
+      this.#lineWatchers.add(watch);
+      void this.exited.then((exit) => settle(() => reject(new Error(`exited with ${exit} without a line ${pattern}\n${this.log}`))));
     });
   }
 
@@ -125,6 +149,7 @@ export class ManagedProcess {
     const event = parseEvent(line);
     if (!event) {
       this.stderrLines.push(line);
+      for (const watch of [...this.#lineWatchers]) watch(line);
       return;
     }
     this.events.push(event);

@@ -73,7 +73,7 @@ export interface Outcome {
   readonly ending: string;
 }
 
-/** Reads until the other side ends. */
+/** Reads until the other side ends; a paused socket goes on. */
 export const outcome = (socket: Socket): Promise<Outcome> =>
   new Promise((resolve) => {
     const chunks: Buffer[] = [];
@@ -82,6 +82,7 @@ export const outcome = (socket: Socket): Promise<Outcome> =>
     socket.once('end', () => finish('end'));
     socket.once('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
     socket.once('close', () => finish('close'));
+    socket.resume();
   });
 
 /** One request, half-closed after it, and everything that comes back. */
