@@ -50,7 +50,8 @@ export class LiveReload {
 
   /** Clients know this relay by its identity, and tokens name it as their audience. */
   #assertSameIdentity(next: RelaySettings): void {
-    const [before, after] = [this.#settings, next].map(({ tls }) => formatIdentity(tls.identity));
+    const before = formatIdentity(this.#settings.tls.identity);
+    const after = formatIdentity(next.tls.identity);
     if (before === after) return;
     throw new ZtnaError('certificate_unusable', `the certificate is for ${after}, and this relay is ${before}: restart it to change that`);
   }

@@ -214,7 +214,8 @@ void t.test('memory follows the bytes received, not the length announced', async
 
 void t.test('byte-at-a-time feeding copies each byte a bounded number of times', async (t) => {
   const frame = frameControl(encodeCborMap({ type: 'ping', timestamp: 1, p: 'x'.repeat(60_000) }));
-  const original: (this: Uint8Array, source: ArrayLike<number>, offset?: number) => void = Uint8Array.prototype.set;
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
+  const original = Uint8Array.prototype.set;
   let copied = 0;
   t.teardown(() => (Uint8Array.prototype.set = original));
   const decoder = new ControlDecoder();
