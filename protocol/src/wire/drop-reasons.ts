@@ -13,7 +13,7 @@ export const DROP_REASONS = {
   not_owner: 'the session behind the slot belongs to another connection',
   tag_mismatch: 'the tag is not the one of the session in that slot',
   too_large: "larger than the peer's path carries; never truncated",
-  peer_queue_full: "pushed out of the peer's bounded queue by newer datagrams",
+  peer_queue_full: "the peer's bounded queue is full",
   peer_gone: "the session's other side has disconnected",
   not_registered: 'the connection has not registered yet',
 } as const;
