@@ -41,7 +41,10 @@ export const reportTap = (parser, print, nameOf = (file) => file) => {
 /** Collects what a parser and those inside it see, as they see it. */
 const watch = (parser, title, path) => {
   const block = { title, path, result: undefined, children: [], failures: [], skips: [], passes: 0, problems: [] };
-  parser.on('child', (inner) => block.children.push(watch(inner, inner.name, [...path, inner.name])));
+  parser.on('child', (inner) => {
+    const name = unescapeTitle(inner.name);
+    block.children.push(watch(inner, name, [...path, name]));
+  });
   parser.on('assert', (result) => {
     const child = block.children.find((candidate) => candidate.result === undefined && candidate.title === result.name);
     if (child) child.result = result;
@@ -54,6 +57,9 @@ const watch = (parser, title, path) => {
   });
   return block;
 };
+
+/** tap-parser gives the name of a subtest as it stands in its comment, `\\#` for `#`, and that of its result as it was meant. */
+const unescapeTitle = (title) => title.replace(/\\([\\#])/g, '$1');
 
 const count = (block) => {
   if (block.result?.skip || block.result?.todo) return { passed: 0, failed: 0, skipped: 1 };

@@ -63,7 +63,7 @@ t.test("answers the handles of another's session with session_unknown, whatever 
   const rogue = await joinAs(lab, 'connector', 'rogue', ['ssh']);
   const { agentEnd, connectorEnd } = await openPair(agent, rogue);
   // Its own session works, so what follows is refused for the handle alone.
-  for (const session of [connectorEnd, { ...agentEnd, tag: agentEnd.tag ^ 1 }, { slot: 0, tag: 0 }, { slot: 0xffff_ffff, tag: 0 }]) {
+  for (const session of [connectorEnd, { ...agentEnd, tag: (agentEnd.tag ^ 1) >>> 0 }, { slot: 0, tag: 0 }, { slot: 0xffff_ffff, tag: 0 }]) {
     agent.send({ type: 'closeSession', session });
     t.match(await agent.take('error'), { code: 'session_unknown', about: 'closeSession' });
     await relay.waitFor('message_refused', { code: 'session_unknown', about: 'closeSession', identity: MALLORY });
