@@ -52,9 +52,9 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   readonly #peerStreamIds: PeerStreamIds;
   #nextStream: number;
   #established = false;
-  #closing = false;
   #ended = false;
-  #pendingClose: { readonly code: FailureCode; readonly reason: string } | undefined;
+  #localClose: { readonly code: FailureCode; readonly reason: string } | undefined;
+  #isClosePending = false;
 
   // The endpoint's bookkeeping, kept here so that the datagram path needs no lookups.
   due = Infinity;
@@ -122,17 +122,17 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
    * `onEnd` is called after that, at the endpoint's next turn. What is lost on the way is not sent again.
    */
   close(code: FailureCode, reason: string = failureMeaning(code)): void {
-    if (this.#closing || this.#ended) return;
-    this.#closing = true;
-    this.#pendingClose = { code, reason: clipText(reason, MAX_REASON_LENGTH) };
+    if (this.#localClose || this.#ended) return;
+    this.#localClose = { code, reason: clipText(reason, MAX_REASON_LENGTH) };
+    this.#isClosePending = true;
     this.#owner.markDirty(this);
   }
 
   /** For the endpoint, after a flush: closes now if `close` was called. True when there is something to flush. */
   applyPendingClose(): boolean {
-    if (!this.#pendingClose) return false;
-    this.quic.close(true, failureNumber(this.#pendingClose.code), this.#pendingClose.reason);
-    this.#pendingClose = undefined;
+    if (!this.#localClose || !this.#isClosePending) return false;
+    this.#isClosePending = false;
+    this.quic.close(true, failureNumber(this.#localClose.code), this.#localClose.reason);
     return true;
   }
 
@@ -158,14 +158,14 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   deliver(): void {
     if (this.#ended) return;
     const { quic } = this;
-    if (!this.#established && !this.#closing && quic.isEstablished()) this.#establish();
+    if (!this.#established && !this.#localClose && quic.isEstablished()) this.#establish();
     if (this.#isLive) this.#deliverDatagrams();
     if (this.#isLive && quic.isReadable()) this.#deliverReadable();
     if (this.#isLive && this.#blocked.size > 0) this.#deliverWritable();
     if (this.#isLive) this.#deliverPathChanges();
     if (this.#ended) return;
     this.#handler.onDelivered?.(this);
-    if (quic.isDraining() || quic.isClosed() || quic.localError()) this.#end(readConnectionEnd(quic, this.#established));
+    if (quic.isDraining() || quic.isClosed() || quic.localError()) this.#end(this.#readEnd());
   }
 
   /** Ends at once, without waiting for the network; the peer is told with the next flush. */
@@ -176,9 +176,15 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.#end({ code, reason: failureMeaning(code), by: 'local' });
   }
 
+  /** Before the handshake is complete QUIC hides an application's code from the peer, and from us too (RFC 9000 §10.2.3). */
+  #readEnd(): ConnectionEnd {
+    const end = readConnectionEnd(this.quic, this.#established);
+    return this.#localClose && end.by === 'local' ? { ...this.#localClose, by: 'local' } : end;
+  }
+
   /** Handlers are to hear of input: any of them may have closed the connection meanwhile. */
   get #isLive(): boolean {
-    return this.#established && !this.#closing && !this.#ended;
+    return this.#established && !this.#localClose && !this.#ended;
   }
 
   #establish(): void {

@@ -20,7 +20,7 @@ import { TimerWheel } from './timer-wheel.js';
 const FIXED_BIT = 0x40;
 const LONG_HEADER_BIT = 0x80;
 /** Twice what the two sides agree on (quiche-adapter.ts): whatever a peer announces, it gets no more ids at once. */
-const MAX_CONNECTION_IDS = 8;
+const MAX_CONNECTION_IDS = 16;
 
 /** Why a packet never reached a connection; also the counter's name. */
 export const PACKET_DROP_REASONS = [

@@ -21,8 +21,11 @@ import {
   type QuicError,
 } from './port.js';
 
-/** Two paths in use and two spare for migration (RFC 9000 §5.1.1). */
-const ACTIVE_CONNECTION_ID_LIMIT = 4;
+/**
+ * Also how many paths quiche keeps for a connection, and it lets none go by itself: a client's address may
+ * change seven times (NAT rebinding, migration) before the connection has to be made anew (measured).
+ */
+const ACTIVE_CONNECTION_ID_LIMIT = 8;
 /** Largest UDP payload accepted; senders stay at or below 1350. */
 const MAX_RECEIVE_UDP_PAYLOAD = 1500;
 

@@ -1,2 +1,4 @@
 // Test fixtures shared by every package's tests; nothing here runs in production.
 export * from './virtual-clock.js';
+export * from './seeded-random.js';
+export * from './lossy-network.js';
