@@ -1,6 +1,6 @@
 // agent.yaml: where the relays are, who we are, and which local ports lead to which service.
 
-import { listenAddress, logSection, registrationSection, relaysSection, serviceName, tlsSection } from '@ztna/protocol';
+import { listenAddress, logSection, registrationSection, relaysSection, serviceName, tlsSection, udpMode } from '@ztna/protocol';
 import { z } from 'zod';
 
 /** More local ports than a person can remember; bounds the sockets one file can ask for. */
@@ -15,6 +15,7 @@ export const agentSchema = z.strictObject({
     .array(z.strictObject({ service: serviceName, protocol: z.enum(['tcp', 'udp']).default('tcp'), listen: listenAddress }))
     .max(MAX_LISTENERS)
     .default([]),
+  udp: udpMode,
   log: logSection,
 });
 export type AgentConfig = z.infer<typeof agentSchema>;

@@ -13,7 +13,7 @@ import {
   formatIdentity,
   INNER_PROFILE,
   mintToken,
-  openPlainSocket,
+  openDatagramSocket,
   OUTER_PROFILE,
   RelayDriver,
   SessionCarrier,
@@ -30,6 +30,7 @@ import {
   type StreamGate,
   type TlsMaterial,
   type UdpFlowTable,
+  type UdpMode,
 } from '@ztna/protocol';
 import { ServiceConnection } from './service-connection.js';
 
@@ -37,6 +38,7 @@ export interface AgentInit {
   readonly tls: TlsMaterial;
   readonly registrationKey: RegistrationKey;
   readonly relays: readonly RelayAddress[];
+  readonly udp: UdpMode;
   readonly log: Logger;
   /** Report the first refusal at once instead of trying on: for one-shot commands. */
   readonly failFast: boolean;
@@ -64,7 +66,7 @@ export class Agent {
 
   constructor(init: AgentInit) {
     this.#init = init;
-    const { tls, relays, registrationKey } = init;
+    const { tls, relays, registrationKey, udp } = init;
     const pems = { caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem };
     this.#innerConfig = createQuicConfig({ ...INNER_PROFILE, ...pems, maxStreams: 0 });
     this.#inner = new Endpoint({ socket: this.#carrier });
@@ -87,7 +89,7 @@ export class Agent {
       relays,
       config: createQuicConfig({ ...OUTER_PROFILE, ...pems, maxStreams: 0 }),
       carrier: this.#carrier,
-      openSocket: openPlainSocket,
+      openSocket: (address) => openDatagramSocket(address, { mode: udp }),
       perform: (command) => this.#perform(command),
     });
   }

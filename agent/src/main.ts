@@ -3,7 +3,7 @@
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, formatAddress, formatIdentity, loadClientSettings, loadConfig, programOutput, runProgram, stopSignal, VERSION, type ClientSettings, type LogLevel } from '@ztna/protocol';
+import { createLogger, formatAddress, formatIdentity, loadClientSettings, loadConfig, probeUdp, programOutput, runProgram, stopSignal, VERSION, type ClientSettings, type LogLevel } from '@ztna/protocol';
 import { Command, Option } from 'commander';
 import { agentSchema, type AgentConfig } from './agent-config.js';
 import { Agent } from './agent.js';
@@ -22,8 +22,9 @@ const load = (path: string): { config: AgentConfig; settings: ClientSettings } =
 const up = async (options: { config: string }): Promise<void> => {
   const { config, settings } = load(options.config);
   const log = createLogger({ name: NAME, ...config.log });
+  const udp = await probeUdp(settings.udp);
   const agent = new Agent({ ...settings, log, failFast: false });
-  log.info('starting', { identity: formatIdentity(settings.tls.identity) });
+  log.info('starting', { identity: formatIdentity(settings.tls.identity), ...udp });
   const listeners: Listener[] = [];
   try {
     for (const { service, protocol, listen } of config.listeners) {

@@ -1,6 +1,6 @@
 // connector.yaml: where the relays are, who we are, and the backend of each service.
 
-import { hostPort, identityName, logSection, registrationSection, relaysSection, serviceName, tlsSection } from '@ztna/protocol';
+import { hostPort, identityName, logSection, registrationSection, relaysSection, serviceName, tlsSection, udpMode } from '@ztna/protocol';
 import { z } from 'zod';
 import type { ServedService } from './service.js';
 
@@ -16,6 +16,7 @@ export const connectorSchema = z.strictObject({
   tls: tlsSection,
   registration: registrationSection,
   services: z.record(serviceName, serviceSection).refine((services) => Object.keys(services).length > 0, 'must name at least one service'),
+  udp: udpMode,
   log: logSection,
 });
 export type ConnectorConfig = z.infer<typeof connectorSchema>;

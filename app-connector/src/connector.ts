@@ -11,7 +11,7 @@ import {
   formatIdentity,
   INNER_PROFILE,
   mintToken,
-  openPlainSocket,
+  openDatagramSocket,
   OUTER_PROFILE,
   RelayDriver,
   SessionCarrier,
@@ -24,6 +24,7 @@ import {
   type RelayAddress,
   type SessionHandle,
   type TlsMaterial,
+  type UdpMode,
 } from '@ztna/protocol';
 import { FlowQuota } from './flow-quota.js';
 import { InnerPeer, type InnerPeerInit } from './inner-peer.js';
@@ -38,6 +39,7 @@ export interface ConnectorInit {
   readonly tls: TlsMaterial;
   readonly registrationKey: RegistrationKey;
   readonly relays: readonly RelayAddress[];
+  readonly udp: UdpMode;
   readonly services: readonly ServedService[];
   readonly log: Logger;
 }
@@ -52,7 +54,7 @@ export class Connector {
   readonly #peers = new Map<string, Set<EndpointConnection>>();
   #onReady: (() => void) | undefined;
 
-  constructor({ tls, registrationKey, relays, services, log }: ConnectorInit) {
+  constructor({ tls, registrationKey, relays, services, udp, log }: ConnectorInit) {
     this.#log = log;
     const pems = { caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem };
     const quota = new FlowQuota();
@@ -85,7 +87,7 @@ export class Connector {
       relays,
       config: createQuicConfig({ ...OUTER_PROFILE, ...pems, maxStreams: 0 }),
       carrier: this.#carrier,
-      openSocket: openPlainSocket,
+      openSocket: (address) => openDatagramSocket(address, { mode: udp }),
       perform: (command) => this.#perform(command),
     });
   }

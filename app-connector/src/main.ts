@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // app-connector: reads arguments, loads the configuration, serves until it is told to stop.
 
-import { createLogger, formatIdentity, loadClientSettings, loadConfig, programOutput, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings } from '@ztna/protocol';
+import { createLogger, formatIdentity, loadClientSettings, loadConfig, probeUdp, programOutput, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings } from '@ztna/protocol';
 import { Command } from 'commander';
 import { connectorSchema, servedServices, type ConnectorConfig } from './connector-config.js';
 import { Connector } from './connector.js';
@@ -23,8 +23,9 @@ const load = (path: string): { config: ConnectorConfig; settings: ClientSettings
 const run = async (options: { config: string }): Promise<void> => {
   const { config, settings } = load(options.config);
   const log = createLogger({ name: NAME, ...config.log });
+  const udp = await probeUdp(settings.udp);
   const connector = new Connector({ ...settings, services: servedServices(config), log });
-  log.info('starting', { identity: formatIdentity(settings.tls.identity), services: Object.keys(config.services) });
+  log.info('starting', { identity: formatIdentity(settings.tls.identity), services: Object.keys(config.services), ...udp });
   connector.start();
   log.info('stopping', { signal: await stopSignal() });
   await connector.stop();

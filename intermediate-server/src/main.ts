@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // intermediate-server: reads arguments, loads the configuration, starts the relay, drains on SIGTERM.
 
-import { createLogger, formatAddress, formatIdentity, openPlainSocket, programOutput, runProgram, stopSignal, VERSION } from '@ztna/protocol';
+import { createLogger, describeUdp, formatAddress, formatIdentity, openDatagramSocket, programOutput, runProgram, stopSignal, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
 import { LiveReload } from './live-reload.js';
 import { loadRelaySettings } from './relay-config.js';
@@ -12,8 +12,9 @@ const NAME = 'intermediate-server';
 const run = async ({ config }: { config: string }): Promise<void> => {
   const settings = loadRelaySettings(config);
   const log = createLogger({ name: NAME, ...settings.log });
-  const server = new RelayServer({ ...settings, log, socket: await openPlainSocket(settings.listen) });
-  log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local) });
+  const socket = await openDatagramSocket(settings.listen, { mode: settings.udp });
+  const server = new RelayServer({ ...settings, log, socket });
+  log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
   const reload = new LiveReload(config, settings, server, log);
   await reload.start();
   const signal = await stopSignal();

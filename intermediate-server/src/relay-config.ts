@@ -13,12 +13,14 @@ import {
   parsePolicy,
   parseRevocations,
   tlsSection,
+  udpMode,
   type Keyring,
   type LogSection,
   type Policy,
   type Revocations,
   type SocketAddress,
   type TlsMaterial,
+  type UdpMode,
 } from '@ztna/protocol';
 import { z } from 'zod';
 
@@ -34,6 +36,7 @@ export const relaySchema = z.strictObject({
   denyList: filePath.optional(),
   /** How long SIGTERM lets sessions finish. */
   drainTimeout: durationMs.default(30_000),
+  udp: udpMode,
   log: logSection,
 });
 
@@ -44,6 +47,7 @@ export interface RelaySettings {
   readonly policy: Policy;
   readonly revocations: Revocations;
   readonly drainTimeoutMs: number;
+  readonly udp: UdpMode;
   readonly log: LogSection;
   /** Every file that was read: what to watch for a reload. */
   readonly files: readonly string[];
@@ -61,6 +65,7 @@ export const loadRelaySettings = (path: string): RelaySettings => {
     policy: loadDocument(policy, parsePolicy).policy,
     drainTimeoutMs: config.drainTimeout,
     revocations: denyList === undefined ? NOTHING_REVOKED : loadDocument(denyList, parseRevocations).revocations,
+    udp: config.udp,
     log: config.log,
     files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...(denyList === undefined ? [] : [denyList])],
   };

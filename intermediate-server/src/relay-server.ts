@@ -1,6 +1,6 @@
 // The relay's driver: one UDP socket, the QUIC endpoint and the relay machine. The way of a datagram:
 //
-//   1 udp/plain-socket.ts          packet from the kernel
+//   1 udp/batched-socket.ts        packet from the kernel
 //   2 quic/endpoint.ts             connection id → connection           drops: PACKET_DROP_REASONS
 //   3 quic/endpoint-connection.ts  decrypted by QUIC, taken off its datagram queue
 //   4 RelayClient.onDatagram       here, one call:

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { isName, NAME_RULE } from '../identity.js';
 import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.js';
+import { UDP_MODES } from '../udp/open-socket.js';
 import { formatHostPort, hostPort } from './address-schema.js';
 import { filePath } from './file-path.js';
 
@@ -26,6 +27,9 @@ export const logSection = z
   .strictObject({ level: z.enum(LOG_LEVELS).default('info'), format: z.enum(LOG_FORMATS).default('json') })
   .prefault({});
 export type LogSection = z.infer<typeof logSection>;
+
+/** `udp`: how sockets reach the kernel. Default `auto`: batched system calls where they work, node:dgram elsewhere. */
+export const udpMode = z.enum(UDP_MODES).default('auto');
 
 /** `registration`: the file with this client's registration key. */
 export const registrationSection = z.strictObject({ key: filePath });

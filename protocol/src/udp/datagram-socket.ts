@@ -19,13 +19,25 @@ export interface DatagramSocket {
   /** Starts delivery; called once. */
   start(receiver: DatagramReceiver): void;
   /**
-   * Sends the packets that lie back to back in `run`: all `segment` bytes long but the last,
+   * Sends the packets that lie back to back in `run`: all `segment` bytes (1 or more) long but the last,
    * which may be shorter. The bytes are the caller's again when the call returns. Never throws;
    * what the network will not take is counted in `sendErrors` and lost, as UDP does.
    */
   sendRun(run: Buffer, length: number, segment: number, host: string, port: number): void;
   readonly sendErrors: number;
   close(): Promise<void>;
+}
+
+/** How a UDP socket reaches the kernel. */
+export type UdpKind = 'batched' | 'plain';
+
+/** A socket of the operating system's, with what people want to know of it. */
+export interface UdpSocket extends DatagramSocket {
+  readonly kind: UdpKind;
+  /** Why it is not batched, where that was possible to ask for. */
+  readonly reason: string | undefined;
+  /** One line for people when the kernel's buffers are smaller than asked for. */
+  readonly bufferHint: string | undefined;
 }
 
 export const formatAddress = (address: SocketAddress): string =>

@@ -2,13 +2,14 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { ZtnaError } from '../errors.js';
-import { formatAddress, type DatagramReceiver, type DatagramSocket, type SocketAddress } from './datagram-socket.js';
+import { bindError } from './bind-error.js';
+import type { DatagramReceiver, SocketAddress, UdpSocket } from './datagram-socket.js';
+import { bufferHint, SOCKET_BUFFER_BYTES } from './socket-buffers.js';
 
-/** 4 MiB holds about 20 ms at 200 000 packets/s of 1 KiB; the kernel caps it at net.core.rmem_max without complaint. */
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
-
-class PlainSocket implements DatagramSocket {
+class PlainSocket implements UdpSocket {
+  readonly kind = 'plain';
+  readonly reason: string | undefined;
+  readonly bufferHint: string | undefined;
   readonly local: SocketAddress;
   sendErrors = 0;
   readonly #socket: Socket;
@@ -16,8 +17,10 @@ class PlainSocket implements DatagramSocket {
   #batchEndDue = false;
   #closed = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, reason: string | undefined) {
     this.#socket = socket;
+    this.reason = reason;
+    this.bufferHint = bufferHint(socket.getRecvBufferSize(), socket.getSendBufferSize());
     const { address, port } = socket.address();
     this.local = { host: address, port };
     // ICMP errors (ECONNREFUSED …) surface here; QUIC's own timers decide what they mean.
@@ -72,9 +75,10 @@ class PlainSocket implements DatagramSocket {
 /**
  * Binds a UDP socket. An IPv6 wildcard (`::`) also takes IPv4.
  *
+ * @param reason why it is this kind of socket, for logs
  * @throws ZtnaError `address_in_use`, `address_invalid` or `socket_failed`
  */
-export const openPlainSocket = (address: SocketAddress): Promise<DatagramSocket> =>
+export const openPlainSocket = (address: SocketAddress, reason?: string): Promise<UdpSocket> =>
   new Promise((resolve, reject) => {
     const socket = createSocket({
       type: isIPv6(address.host) ? 'udp6' : 'udp4',
@@ -90,21 +94,6 @@ export const openPlainSocket = (address: SocketAddress): Promise<DatagramSocket>
     socket.once('error', fail);
     socket.bind(address.port, address.host, () => {
       socket.off('error', fail);
-      resolve(new PlainSocket(socket));
+      resolve(new PlainSocket(socket, reason));
     });
   });
-
-const bindError = (address: SocketAddress, cause: NodeJS.ErrnoException): ZtnaError => {
-  const where = `UDP ${formatAddress(address)}`;
-  switch (cause.code) {
-    case 'EADDRINUSE':
-      return new ZtnaError('address_in_use', `${where} is already in use: stop the other process or choose another port`, { cause });
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new ZtnaError('address_invalid', `${where} is not an address of this machine`, { cause });
-    case 'EACCES':
-      return new ZtnaError('socket_failed', `${where} needs more rights: choose a port above 1023 or grant CAP_NET_BIND_SERVICE`, { cause });
-    default:
-      return new ZtnaError('socket_failed', `cannot open ${where}: ${cause.message}`, { cause });
-  }
-};
