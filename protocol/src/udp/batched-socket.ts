@@ -28,6 +28,9 @@ export class BatchedSocket implements UdpSocket {
   #receiver: DatagramReceiver | undefined;
   #watch: Watch | undefined;
   #turnDue: NodeJS.Immediate | undefined;
+  /** Messages of the batch that are yet to be handed over: `#next` up to `#filled`. */
+  #next = 0;
+  #filled = 0;
   #sinceBatchEnd = 0;
   #receiveErrors = 0;
   #closed = false;
@@ -84,17 +87,23 @@ export class BatchedSocket implements UdpSocket {
 
   readonly #turn = (): void => {
     this.#turnDue = undefined;
-    const batch = this.#batch;
-    for (let packets = 0; packets < TURN_PACKETS && !this.#closed; ) {
-      const messages = batch.receive(this.#fd);
-      if (messages <= 0) break;
-      for (let i = 0; i < messages; i++) packets += this.#deliver(i);
-      batch.rearm(messages);
-      if (messages < BATCH_MESSAGES) break;
+    for (let packets = 0; packets < TURN_PACKETS && (this.#next < this.#filled || this.#refill()); ) {
+      packets += this.#deliver(this.#next++);
+      if (this.#closed) return;
     }
-    // What is left makes the descriptor readable again.
     this.#endBatch();
+    // What is left in the kernel makes the descriptor readable again; what is left here does not.
+    if (this.#next < this.#filled && !this.#closed) this.#turnDue ??= setImmediate(this.#turn);
   };
+
+  /** Takes more messages; false when there are none, or when the last call has shown that there are no more. */
+  #refill(): boolean {
+    const isDrained = this.#filled > 0 && this.#filled < BATCH_MESSAGES;
+    this.#batch.rearm(this.#filled);
+    this.#next = 0;
+    this.#filled = isDrained ? 0 : Math.max(0, this.#batch.receive(this.#fd));
+    return this.#filled > 0;
+  }
 
   /** Hands over the packets of one message; returns how many there were. */
   #deliver(index: number): number {

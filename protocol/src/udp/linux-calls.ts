@@ -68,7 +68,7 @@ const load = async (): Promise<LoadedCalls> => {
     return { ok: true, calls: createCalls(module.default) };
   } catch (error) {
     // The first line: Node appends the stack of requires.
-    return { ok: false, reason: `the optional package koffi does not load: ${(error as Error).message.split('\n', 1)[0]}` };
+    return { ok: false, reason: `the optional package koffi does not load: ${/.*/.exec((error as Error).message)![0]}` };
   }
 };
 

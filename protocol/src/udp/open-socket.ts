@@ -3,7 +3,7 @@
 import { ZtnaError } from '../errors.js';
 import { BatchedSocket } from './batched-socket.js';
 import type { SocketAddress, UdpSocket } from './datagram-socket.js';
-import { loadSocketCalls } from './linux-calls.js';
+import { loadSocketCalls, type LoadedCalls } from './linux-calls.js';
 import { openPlainSocket } from './plain-socket.js';
 import { openBoundSocket } from './socket-setup.js';
 import { testBatchedSocket } from './socket-self-test.js';
@@ -19,11 +19,19 @@ export type UdpMode = (typeof UDP_MODES)[number];
  */
 export const openDatagramSocket = async (address: SocketAddress, { mode }: { readonly mode: UdpMode }): Promise<UdpSocket> => {
   if (mode === 'plain') return openPlainSocket(address, 'configured');
-  const loaded = await loadSocketCalls();
-  const reason = loaded.ok ? await testBatchedSocket(loaded.calls) : loaded.reason;
-  if (loaded.ok && reason === undefined) return new BatchedSocket(loaded.calls, openBoundSocket(loaded.calls, address));
+  const loaded = await loadWorkingCalls();
+  if (loaded.ok) return new BatchedSocket(loaded.calls, openBoundSocket(loaded.calls, address));
+  const { reason } = loaded;
   if (mode === 'batched') throw new ZtnaError('socket_failed', `batched UDP does not work here: ${reason}; use udp: auto`);
   return openPlainSocket(address, reason);
+};
+
+/** The system calls, once they have been seen to work. */
+const loadWorkingCalls = async (): Promise<LoadedCalls> => {
+  const loaded = await loadSocketCalls();
+  if (!loaded.ok) return loaded;
+  const reason = await testBatchedSocket(loaded.calls);
+  return reason === undefined ? loaded : { ok: false, reason };
 };
 
 /** What logs say of a socket: `udp`, and where there is something to say, `udpReason` and `udpHint`. */
