@@ -45,7 +45,7 @@ export interface AgentInit {
 }
 
 export interface FlowHandler {
-  /** The flow's preamble is sent. Whoever takes the stream passes its first bytes through `gate`. */
+  /** The flow's preamble is on its way. Whoever takes the stream passes its first bytes through `gate`. */
   onOpen(stream: QuicStream, gate: StreamGate, connection: EndpointConnection, udpFlows: UdpFlowTable): void;
   /** The connector accepted the flow. */
   onAccepted?(): void;
@@ -127,11 +127,8 @@ export class Agent {
           if (refusal) refuse(refusal.code, refusal.reason);
           else handler.onAccepted?.();
         });
-        const preamble = encodePreamble({ v: 1, kind, service });
-        // The first bytes of a fresh stream always fit its window, unless the connection is congested to a halt.
-        if (stream.write(preamble, false) === preamble.length) return handler.onOpen(stream, gate, connection, udpFlows);
-        stream.abort('too_many_flows');
-        refuse('too_many_flows', 'the connection to the service is congested');
+        stream.lead(encodePreamble({ v: 1, kind, service }));
+        handler.onOpen(stream, gate, connection, udpFlows);
       },
     });
   }

@@ -151,6 +151,7 @@ export class ServiceConnection {
 
   #startFlow(request: FlowRequest): void {
     const stream = this.#connection?.openStream();
+    if (stream) stream.endMark = true;
     if (stream && this.#connection) request.onOpen(stream, this.#connection, this.#udpFlows);
     else request.onRefused('too_many_flows', failureMeaning('too_many_flows'));
   }

@@ -131,7 +131,7 @@ export class InnerFlow {
   }
 
   #accept(): void {
-    this.#init.stream.write(encodePreambleAnswer({ ok: true }), false);
+    this.#init.stream.lead(encodePreambleAnswer({ ok: true }));
     this.#init.log.debug('flow_opened', { service: this.#init.service.name });
   }
 
@@ -153,7 +153,8 @@ export class InnerFlow {
 /** Answers with the code, which ends the stream in good order so that the answer arrives; nothing more is read. */
 export const refuseFlow = (stream: QuicStream, code: FailureCode, reason: string): void => {
   stream.handler = { onReadable: () => undefined, onWritable: () => undefined, onReset: () => undefined };
-  stream.write(encodePreambleAnswer({ error: code, reason }), true);
+  stream.lead(encodePreambleAnswer({ error: code, reason }));
+  stream.finish();
   stream.stopReading(code);
 };
 

@@ -57,6 +57,7 @@ export class InnerPeer implements ConnectionHandler {
   }
 
   onStream(connection: EndpointConnection, stream: QuicStream): void {
+    stream.endMark = true;
     const { quota } = this.#init;
     const agent = this.#agent;
     const service = this.#service;

@@ -70,7 +70,7 @@ export class UdpFlow {
     const { stream } = this.#init;
     if (code || this.#unsent) stream.abort(code ?? 'no_error'); // a FIN inside a frame would read as a fault
     else {
-      stream.write(new Uint8Array(0), true);
+      stream.finish();
       stream.stopReading('no_error');
     }
     this.#end(code);

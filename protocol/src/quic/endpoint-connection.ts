@@ -232,7 +232,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
       if (!this.#isLive) return;
       if (this.#blocked.has(stream) && this.quic.streamCapacity(stream.id) !== 0) {
         this.#blocked.delete(stream);
-        stream.handler?.onWritable();
+        stream.handleWritable();
       }
     }
   }

@@ -23,11 +23,27 @@ export interface StreamOwner {
 }
 
 const NO_BYTES = new Uint8Array(0);
+/** The last byte of a stream whose `endMark` is set; docs/wire-format.md. */
+const END_MARK = 0x00;
+/** Beside the outcomes of the port: a FIN without its mark. */
+const STREAM_UNMARKED = -100;
+const END_MARK_BYTES = new Uint8Array([END_MARK]);
 
 export class QuicStream {
   readonly id: number;
   handler: QuicStreamHandler | undefined;
+  /**
+   * Whether the FIN travels with one byte of its own, END_MARK, which the reading side takes off again.
+   * Set it on both sides before the first byte moves. Default false.
+   *
+   * quiche counts a stream as complete once all its data is acknowledged, sent FIN or not: a FIN without
+   * data is forgotten when the last acknowledgement comes just before it is flushed, and never sent again
+   * when its packet is lost. With a byte of its own the FIN is as reliable as data.
+   */
+  endMark = false;
   readonly #owner: StreamOwner;
+  #lead: Uint8Array | undefined;
+  #finishing = false;
   #readDone = false;
   #writeDone = false;
   #dead = false;
@@ -67,15 +83,60 @@ export class QuicStream {
       return 0;
     }
     this.#owner.markDirty(); // a window update may be due
-    if (quic.lastReadFin) {
-      this.#readDone = true;
-      this.#forgetWhenDone();
+    if (!quic.lastReadFin) return count;
+    if (this.endMark && (count === 0 || into[count - 1] !== END_MARK)) {
+      this.#fault(STREAM_UNMARKED);
+      return 0;
     }
-    return count;
+    this.#readDone = true;
+    this.#forgetWhenDone();
+    return this.endMark ? count - 1 : count;
+  }
+
+  /**
+   * Queues a stream's first bytes, to go out before any that `write` takes. Unlike `write` this never
+   * takes less: a busy connection may have no room for even one byte at this moment. Call it once.
+   */
+  lead(bytes: Uint8Array): void {
+    if (this.#writeDone || this.#dead) return;
+    this.#lead = bytes;
+    this.#flushLead();
+  }
+
+  /** Ends writing, now or as soon as there is room for the FIN. Nothing may be written after it. */
+  finish(): void {
+    if (this.#writeDone || this.#dead) return;
+    this.#finishing = true;
+    this.write(NO_BYTES, true);
+  }
+
+  /** For the connection: there may be room again. */
+  handleWritable(): void {
+    if (!this.#flushLead()) return;
+    if (this.#finishing) this.finish();
+    else this.handler?.onWritable();
   }
 
   /** Takes as many bytes as flow control allows now and returns how many; FIN goes out only once all are taken. */
   write(bytes: Uint8Array, fin: boolean): number {
+    if (!this.#flushLead()) return 0;
+    if (!this.endMark || !fin) return this.#write(bytes, fin);
+    const taken = bytes.length > 0 ? this.#write(bytes, false) : 0;
+    if (taken === bytes.length) this.#write(END_MARK_BYTES, true);
+    return taken;
+  }
+
+  /** True once nothing is left to go before what `write` takes. */
+  #flushLead(): boolean {
+    if (!this.#lead) return true;
+    const lead = this.#lead;
+    const taken = this.#write(lead, false);
+    if (this.#dead) return false;
+    this.#lead = taken === lead.length ? undefined : lead.subarray(taken);
+    return !this.#lead;
+  }
+
+  #write(bytes: Uint8Array, fin: boolean): number {
     if (this.#writeDone || this.#dead) return 0;
     const count = this.#owner.quic.writeStream(this.id, bytes, fin);
     if (count < 0 && count !== STREAM_BLOCKED) {
@@ -125,7 +186,7 @@ export class QuicStream {
   }
 
   #fault(outcome: number): void {
-    const code = outcome === STREAM_RESET ? failureFromNumber(this.#owner.quic.lastStreamError) : 'flow_reset';
+    const code = outcome === STREAM_RESET ? failureFromNumber(this.#owner.quic.lastStreamError) : outcome === STREAM_UNMARKED ? 'protocol_error' : 'flow_reset';
     this.abort(code);
     this.handler?.onReset(code);
   }
@@ -136,6 +197,7 @@ export class QuicStream {
 
   #die(): void {
     this.#dead = true;
+    this.#lead = undefined;
     this.#owner.setBlocked(this, false);
     this.#owner.markDirty();
     this.#owner.forget(this);
