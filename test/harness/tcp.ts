@@ -94,3 +94,7 @@ export const exchange = async (t: Test, port: number, request: Buffer | string, 
   socket.destroy();
   return seen;
 };
+
+/** Resolves when a socket is gone, in whichever way. */
+export const closed = (socket: Socket): Promise<void> =>
+  socket.destroyed ? Promise.resolve() : new Promise((resolve) => socket.once('close', () => resolve()));

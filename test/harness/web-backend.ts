@@ -34,8 +34,9 @@ export const startWebBackend = async (t: Test, { host = '127.0.0.1', name, greet
 };
 
 const answer = async (request: IncomingMessage, response: ServerResponse, greeting: string): Promise<void> => {
-  const [, route = '', ...rest] = (request.url ?? '').split('/');
-  const of = `${request.method ?? ''} ${route}`;
+  const { method = '', url = '' } = request;
+  const [, route = '', ...rest] = url.split('/');
+  const of = `${method} ${route}`;
   if (of === 'GET hello') response.end(greeting);
   else if (of === 'GET bytes') {
     const [seed, bytes] = rest.map(Number) as [number, number];
