@@ -100,7 +100,7 @@ t.test('a reason of any length and content is clipped and made printable', async
   connection.close('no_error', `\u001b[31m${'ü'.repeat(5000)}`);
   const { reason } = await far.ended();
   t.ok(reason.length <= 256);
-  t.notMatch(reason, /\u001b/);
+  t.notOk(reason.includes('\u001b'));
   t.match(reason, /ü{100}/);
 });
 

@@ -56,6 +56,7 @@ t.test("the relay's memory holds no secret of the inner connection, by its own k
     registrationKey: readRegistrationKey(lab, 'alice'),
     relays: [{ name: 'relay-1', host: '127.0.0.1', port: lab.relayPort }],
     log: createLogger({ name: 'agent', level: 'silent', format: 'json' }),
+    udp: 'auto',
     failFast: true,
   });
   t.teardown(() => agent.stop());
