@@ -1,7 +1,6 @@
 // The agent as a whole: one link to a relay, one inner QUIC endpoint, one connection per service.
 // Where flows come from (listeners, standard input) is the callers' business.
 
-import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import {
   AgentMachine,
@@ -9,35 +8,24 @@ import {
   createQuicConfig,
   encodePreamble,
   Endpoint,
-  formatAddress,
-  formatIdentity,
   INNER_PROFILE,
-  mintToken,
-  openDatagramSocket,
-  OUTER_PROFILE,
-  RelayDriver,
+  quicPems,
+  RelayLink,
   SessionCarrier,
-  SOFTWARE,
   type AgentSessionCommand,
-  type EventCommand,
+  type ClientSettings,
   type EndpointConnection,
   type FailureCode,
   type FlowKind,
   type Logger,
   type QuicStream,
-  type RegistrationKey,
-  type RelayAddress,
   type StreamGate,
-  type TlsMaterial,
   type UdpFlowTable,
   type UdpMode,
 } from '@ztna/protocol';
 import { ServiceConnection } from './service-connection.js';
 
-export interface AgentInit {
-  readonly tls: TlsMaterial;
-  readonly registrationKey: RegistrationKey;
-  readonly relays: readonly RelayAddress[];
+export interface AgentInit extends ClientSettings {
   readonly udp: UdpMode;
   readonly log: Logger;
   /** Report the first refusal at once instead of trying on: for one-shot commands. */
@@ -55,62 +43,43 @@ export interface FlowHandler {
 
 export class Agent {
   readonly #init: AgentInit;
-  readonly #machine: AgentMachine;
-  readonly #driver: RelayDriver<AgentSessionCommand>;
+  readonly #link: RelayLink<AgentSessionCommand, AgentMachine>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
   readonly #innerConfig;
   readonly #services = new Map<string, ServiceConnection>();
   readonly #requests = new Map<number, string>();
-  #onReady: (() => void) | undefined;
 
   constructor(init: AgentInit) {
     this.#init = init;
-    const { tls, relays, registrationKey, udp } = init;
-    const pems = { caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem };
-    this.#innerConfig = createQuicConfig({ ...INNER_PROFILE, ...pems, maxStreams: 0 });
+    this.#innerConfig = createQuicConfig({ ...INNER_PROFILE, ...quicPems(init.tls), maxStreams: 0 });
     this.#inner = new Endpoint({ socket: this.#carrier });
-    this.#machine = new AgentMachine({
-      software: SOFTWARE,
-      relays: relays.map((relay) => ({ trustDomain: tls.identity.trustDomain, name: relay.name, address: formatAddress(relay) })),
-      failFast: init.failFast,
-      random: Math.random,
-      wallClock: Date.now,
-      mintToken: (relay, now) =>
-        mintToken(
-          { identity: tls.identity, services: [], audience: formatIdentity(relay), binding: tls.fingerprint },
-          registrationKey,
-          { now, randomBytes },
-        ),
-    });
-    this.#driver = new RelayDriver<AgentSessionCommand>({
-      machine: this.#machine,
-      identity: tls.identity,
-      relays,
-      config: createQuicConfig({ ...OUTER_PROFILE, ...pems, maxStreams: 0 }),
+    this.#link = new RelayLink({
+      client: init,
+      udp: init.udp,
+      services: [],
       carrier: this.#carrier,
-      openSocket: (address) => openDatagramSocket(address, { mode: udp }),
+      log: init.log,
+      createMachine: (shared) => new AgentMachine({ ...shared, failFast: init.failFast }),
       perform: (command) => this.#perform(command),
     });
   }
 
   /** Starts dialing; returns at once. */
   start(): void {
-    this.#machine.start(performance.now());
-    this.#driver.pump();
+    this.#link.start();
   }
 
-  /** Resolves when the relay has accepted the registration. */
+  /** Resolves when a relay has accepted the registration. */
   whenReady(): Promise<void> {
-    return this.#machine.registered ? Promise.resolve() : new Promise((resolve) => (this.#onReady = resolve));
+    return this.#link.whenReady();
   }
 
   /** Ends every flow and leaves the relay in good order. */
   async stop(): Promise<void> {
     for (const service of this.#services.values()) service.close('no_error');
     await this.#inner.close('no_error');
-    this.#machine.stop(performance.now());
-    await this.#driver.stop();
+    await this.#link.stop();
   }
 
   openFlow(service: string, kind: FlowKind, handler: FlowHandler): void {
@@ -144,12 +113,12 @@ export class Agent {
         carrier: this.#carrier,
         log: this.#init.log,
         openSession: (wanted) => {
-          this.#requests.set(this.#machine.openSession(wanted, performance.now()), wanted);
-          this.#driver.pump();
+          this.#requests.set(this.#link.machine.openSession(wanted, performance.now()), wanted);
+          this.#link.pump();
         },
         closeSession: (session) => {
-          this.#machine.closeSession(session);
-          this.#driver.pump();
+          this.#link.machine.closeSession(session);
+          this.#link.pump();
         },
       });
       this.#services.set(name, service);
@@ -157,13 +126,11 @@ export class Agent {
     return service;
   }
 
-  #perform(command: AgentSessionCommand | EventCommand): void {
+  #perform(command: AgentSessionCommand): void {
     switch (command.kind) {
-      case 'event':
-        return this.#report(command.event);
       case 'sessionOpened': {
         const service = this.#takeRequest(command.request);
-        const { outer } = this.#driver;
+        const { outer } = this.#link;
         if (service && outer) service.handleSessionOpened(command.session, command.connector, outer);
         return;
       }
@@ -179,14 +146,5 @@ export class Agent {
     const service = this.#requests.get(request);
     this.#requests.delete(request);
     return service === undefined ? undefined : this.#services.get(service);
-  }
-
-  #report(event: EventCommand['event']): void {
-    const { level, name, ...fields } = event;
-    this.#init.log[level](name, fields);
-    if (name === 'registered') {
-      this.#onReady?.();
-      this.#onReady = undefined;
-    }
   }
 }

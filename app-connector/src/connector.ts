@@ -1,29 +1,19 @@
 // The connector as a whole: one link to a relay, one inner QUIC endpoint that agents reach through
 // relay sessions, one flow at a time to the backends its configuration names.
 
-import { randomBytes } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import {
   ConnectorMachine,
   createQuicConfig,
   Endpoint,
-  formatAddress,
-  formatIdentity,
   INNER_PROFILE,
-  mintToken,
-  openDatagramSocket,
-  OUTER_PROFILE,
-  RelayDriver,
+  quicPems,
+  RelayLink,
   SessionCarrier,
-  SOFTWARE,
+  type ClientSettings,
   type ConnectorSessionCommand,
   type EndpointConnection,
-  type EventCommand,
   type Logger,
-  type RegistrationKey,
-  type RelayAddress,
   type SessionHandle,
-  type TlsMaterial,
   type UdpMode,
 } from '@ztna/protocol';
 import { FlowQuota } from './flow-quota.js';
@@ -35,10 +25,7 @@ const MAX_INNER_CONNECTIONS = 8192;
 /** One, and a few more that an agent may have left behind: each costs a handshake that the agent need not pay for. */
 const MAX_CONNECTIONS_PER_SESSION = 4;
 
-export interface ConnectorInit {
-  readonly tls: TlsMaterial;
-  readonly registrationKey: RegistrationKey;
-  readonly relays: readonly RelayAddress[];
+export interface ConnectorInit extends ClientSettings {
   readonly udp: UdpMode;
   readonly services: readonly ServedService[];
   readonly log: Logger;
@@ -46,68 +33,52 @@ export interface ConnectorInit {
 
 export class Connector {
   readonly #log: Logger;
-  readonly #machine: ConnectorMachine;
-  readonly #driver: RelayDriver<ConnectorSessionCommand>;
+  readonly #link: RelayLink<ConnectorSessionCommand, ConnectorMachine>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
   /** Inner connections by the made-up host of the session that carries them. */
   readonly #peers = new Map<string, Set<EndpointConnection>>();
-  #onReady: (() => void) | undefined;
 
-  constructor({ tls, registrationKey, relays, services, udp, log }: ConnectorInit) {
+  constructor(init: ConnectorInit) {
+    const { tls, services, udp, log } = init;
     this.#log = log;
-    const pems = { caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem };
     const quota = new FlowQuota();
     const byName = new Map(services.map((service) => [service.name, service]));
+    const names = [...byName.keys()];
     this.#inner = new Endpoint({
       socket: this.#carrier,
       server: {
-        config: createQuicConfig({ ...INNER_PROFILE, ...pems }),
+        config: createQuicConfig({ ...INNER_PROFILE, ...quicPems(tls) }),
         retry: false,
         maxConnections: MAX_INNER_CONNECTIONS,
         accept: ({ host }) => this.#acceptPeer(host, { trustDomain: tls.identity.trustDomain, services: byName, quota, log }),
       },
     });
-    this.#machine = new ConnectorMachine({
-      software: SOFTWARE,
-      services: services.map(({ name }) => name),
-      relays: relays.map((relay) => ({ trustDomain: tls.identity.trustDomain, name: relay.name, address: formatAddress(relay) })),
-      random: Math.random,
-      wallClock: Date.now,
-      mintToken: (relay, now) =>
-        mintToken(
-          { identity: tls.identity, services: [...byName.keys()], audience: formatIdentity(relay), binding: tls.fingerprint },
-          registrationKey,
-          { now, randomBytes },
-        ),
-    });
-    this.#driver = new RelayDriver<ConnectorSessionCommand>({
-      machine: this.#machine,
-      identity: tls.identity,
-      relays,
-      config: createQuicConfig({ ...OUTER_PROFILE, ...pems, maxStreams: 0 }),
+    this.#link = new RelayLink({
+      client: init,
+      udp,
+      services: names,
       carrier: this.#carrier,
-      openSocket: (address) => openDatagramSocket(address, { mode: udp }),
+      log,
+      createMachine: (shared) => new ConnectorMachine({ ...shared, services: names }),
       perform: (command) => this.#perform(command),
     });
   }
 
   /** Starts dialing; returns at once. */
   start(): void {
-    this.#machine.start(performance.now());
-    this.#driver.pump();
+    this.#link.start();
   }
 
-  /** Resolves when the relay has accepted the registration. */
+  /** Resolves when a relay has accepted the registration. */
   whenReady(): Promise<void> {
-    return this.#machine.registered ? Promise.resolve() : new Promise((resolve) => (this.#onReady = resolve));
+    return this.#link.whenReady();
   }
 
   /** Ends every flow and leaves the relay in good order. */
   async stop(): Promise<void> {
     await this.#inner.close('no_error');
-    this.#machine.stop(performance.now());
-    await this.#driver.stop();
+    await this.#link.stop();
   }
 
   #acceptPeer(host: string, init: Omit<InnerPeerInit, 'onStart' | 'onEnd'>): InnerPeer | undefined {
@@ -125,19 +96,10 @@ export class Connector {
     });
   }
 
-  #perform(command: ConnectorSessionCommand | EventCommand): void {
+  #perform(command: ConnectorSessionCommand): void {
     switch (command.kind) {
-      case 'event': {
-        const { level, name, ...fields } = command.event;
-        this.#log[level](name, fields);
-        if (name === 'registered') {
-          this.#onReady?.();
-          this.#onReady = undefined;
-        }
-        return;
-      }
       case 'sessionIncoming': {
-        const { outer } = this.#driver;
+        const { outer } = this.#link;
         if (outer) this.#carrier.addSession(command.session, outer);
         this.#log.debug('session_accepted', { agent: command.agent, service: command.service });
         return;
@@ -153,7 +115,7 @@ export class Connector {
   #endSession(session: SessionHandle | undefined): void {
     if (!session) return;
     this.#carrier.removeSession(session.slot);
-    this.#machine.closeSession(session);
-    this.#driver.pump();
+    this.#link.machine.closeSession(session);
+    this.#link.pump();
   }
 }

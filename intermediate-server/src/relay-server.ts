@@ -3,57 +3,46 @@
 //   1 udp/batched-socket.ts        packet from the kernel
 //   2 quic/endpoint.ts             connection id → connection           drops: PACKET_DROP_REASONS
 //   3 quic/endpoint-connection.ts  decrypted by QUIC, taken off its datagram queue
-//   4 RelayClient.onDatagram       here, one call:
+//   4 relay-client.ts              onDatagram, one call:
 //   5 machine/relay/datagram-switch.ts  header, slot, owner, tag; slot and tag rewritten in place   drops: DROP_REASONS
-//   6 RelayServer.forward          peer's bounded queue                 drops: peer_queue_full, too_large, peer_gone
+//   6 forward, below               peer's bounded queue                 drops: peer_queue_full, too_large, peer_gone
 //   7 quic/endpoint.ts             encrypted and sent with the peer's next run
 
 import { performance } from 'node:perf_hooks';
 import { randomBytes, type X509Certificate } from 'node:crypto';
 import {
-  ControlChannel,
   createQuicConfig,
   DATAGRAM_QUEUE_FULL,
   DATAGRAM_QUEUED,
-  DATAGRAM_REPLY,
   DATAGRAM_TOO_LARGE,
   DEFAULT_RELAY_LIMITS,
   Endpoint,
-  failureMeaning,
-  formatAddress,
   formatIdentity,
   OUTER_IDLE_MS,
   OUTER_PROFILE,
   parsePemCertificates,
-  readCertificateIdentity,
+  quicPems,
   RelayMachine,
   ReplayLog,
   SOFTWARE,
   verifyToken,
-  type ConnectionEnd,
-  type ConnectionHandler,
   type DatagramSocket,
-  type EndpointConnection,
   type FailureCode,
   type Keyring,
   type Logger,
   type Policy,
   type QuicConfig,
-  type QuicStream,
   type RelayCommand,
-  type Revocations,
   type ReviewedClient,
+  type Revocations,
   type SocketAddress,
   type TlsMaterial,
 } from '@ztna/protocol';
 import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
+import { RelayClient } from './relay-client.js';
 
 /** Concurrent connections in all; at 41 KB each (measured) half a gigabyte. */
 const MAX_CONNECTIONS = 12_000;
-/** The control stream is the first a client opens (RFC 9000 §2.1), and the only one it may. */
-const CONTROL_STREAM_ID = 0;
-/** Ends of a control stream that this side decided on. */
-const OWN_CONTROL_ENDS: ReadonlySet<FailureCode> = new Set<FailureCode>(['slow_reader', 'control_message_malformed']);
 
 /** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
 const REVIEW_INTERVAL_MS = 30_000;
@@ -214,104 +203,8 @@ export class RelayServer {
   }
 }
 
-/** One client's connection: from the handshake to its end. */
-class RelayClient implements ConnectionHandler {
-  connection: EndpointConnection | undefined;
-  control: ControlChannel | undefined;
-  certificate: ShownCertificate | undefined;
-  readonly #server: RelayServer;
-  readonly #peer: SocketAddress;
-  readonly #log: Logger;
-  /** Known to the machine under this id; undefined before the handshake is complete. */
-  #id: number | undefined;
-  #reported = false;
-
-  constructor(server: RelayServer, peer: SocketAddress, log: Logger) {
-    this.#server = server;
-    this.#peer = peer;
-    this.#log = log;
-  }
-
-  onEstablished(connection: EndpointConnection): void {
-    const der = connection.quic.peerCertificate() ?? new Uint8Array(0);
-    const read = readCertificateIdentity(der);
-    if (!read.ok) {
-      this.#refused({ code: read.code, reason: read.reason, by: 'local' });
-      return connection.close(read.code, read.reason);
-    }
-    const { identity, services, fingerprint, serial, notAfter } = read;
-    const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress };
-    const certificate = { der, notAfter };
-    const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
-    if (fault) {
-      this.#refused({ code: fault, reason: failureMeaning(fault), by: 'local' }, formatIdentity(identity));
-      return connection.close(fault);
-    }
-    this.connection = connection;
-    this.certificate = certificate;
-    this.#id = this.#server.admit(this);
-    this.#server.machine.handleConnected(this.#id, peer, performance.now());
-  }
-
-  onStream(connection: EndpointConnection, stream: QuicStream): void {
-    if (stream.id !== CONTROL_STREAM_ID || this.control || this.#id === undefined) return;
-    const id = this.#id;
-    const { machine } = this.#server;
-    this.control = new ControlChannel(stream, {
-      onMessage: (message) => machine.handleControl(id, message, performance.now()),
-      onFault: (fault) => machine.handleControlFault(id, fault, performance.now()),
-      onControlEnd: (code) => this.#handleControlEnd(connection, id, code),
-    });
-  }
-
-  /** Steps 4 and 5. */
-  onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {
-    if (this.#id === undefined) return;
-    const target = this.#server.machine.handleDatagram(this.#id, payload, length);
-    if (target >= 0) this.#server.forward(target, payload.subarray(0, length));
-    else if (target === DATAGRAM_REPLY) this.connection?.sendDatagram(payload.subarray(0, length));
-  }
-
-  onDelivered(): void {
-    this.#server.pump();
-  }
-
-  onMigrated(connection: EndpointConnection): void {
-    if (this.#id !== undefined) this.#server.machine.handleAddressChanged(this.#id, connection.peerAddress, performance.now());
-  }
-
-  onEnd(_connection: EndpointConnection, end: ConnectionEnd): void {
-    this.connection = undefined;
-    this.control?.stop();
-    if (this.#id === undefined) return this.#refused(end);
-    this.#server.machine.handleDisconnected(this.#id, performance.now());
-    this.#server.release(this.#id);
-    this.#id = undefined;
-    this.#server.pump();
-  }
-
-  /** The client ended its control stream, or does not read it, while its connection stands. */
-  #handleControlEnd(connection: EndpointConnection, id: number, ended: FailureCode): void {
-    if (connection.hasEnded) return;
-    // A reset carries a number of the client's choosing: it must not put words into this log.
-    const code = OWN_CONTROL_ENDS.has(ended) ? ended : 'protocol_error';
-    const reason = code === ended && code !== 'protocol_error' ? failureMeaning(code) : 'the control stream was ended';
-    this.#server.machine.handleControlFault(id, { code, reason, fatal: true }, performance.now());
-    this.#server.pump();
-  }
-
-  /** The handshake failed, or the certificate has no identity of ours. Reported once. */
-  #refused({ code, reason, by }: ConnectionEnd, identity?: string): void {
-    if (this.#reported) return;
-    this.#reported = true;
-    const refusedBy = by === 'local' ? 'relay' : by === 'peer' ? 'client' : 'nobody';
-    this.#log.warn('handshake_refused', { code, ...(identity ? { identity } : {}), refusedBy, reason });
-    this.#log.debug('handshake_refused_address', { address: formatAddress(this.#peer) });
-  }
-}
-
 const serverConfig = (tls: TlsMaterial): QuicConfig =>
-  createQuicConfig({ ...OUTER_PROFILE, caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem });
+  createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls) });
 
 /** The CA bundle was checked when it was loaded. */
 const parseAuthorities = (tls: TlsMaterial): X509Certificate[] => {

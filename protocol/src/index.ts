@@ -43,6 +43,7 @@ export * from './flow/flow-gate.js';
 export * from './flow/udp-flow.js';
 export * from './client/relay-address.js';
 export * from './client/relay-driver.js';
+export * from './client/relay-link.js';
 export * from './config/address-schema.js';
 export * from './config/bounded-file.js';
 export * from './config/certificate-identity.js';

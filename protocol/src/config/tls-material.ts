@@ -70,6 +70,13 @@ export const loadTlsMaterial = (paths: TlsSection, options: TlsMaterialOptions):
   return { caPem, certificatePem, keyPem, identity, services, fingerprint, notBefore, notAfter };
 };
 
+/** The part of it that a QUIC configuration wants. */
+export const quicPems = ({ caPem, certificatePem, keyPem }: TlsMaterial): Pick<TlsMaterial, 'caPem' | 'certificatePem' | 'keyPem'> => ({
+  caPem,
+  certificatePem,
+  keyPem,
+});
+
 const unusable = (path: string, problem: string, cause?: unknown): ZtnaError =>
   new ZtnaError('certificate_unusable', `${path} ${problem}`, { cause });
 

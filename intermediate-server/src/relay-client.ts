@@ -1,0 +1,122 @@
+// One client's connection at the relay, from the handshake to its end: tells the machine what
+// happens on it and hands relayed datagrams to the switch. Steps 4 and 5 of a datagram's way.
+
+import { performance } from 'node:perf_hooks';
+import {
+  ControlChannel,
+  DATAGRAM_REPLY,
+  failureMeaning,
+  formatAddress,
+  formatIdentity,
+  readCertificateIdentity,
+  type ConnectionEnd,
+  type ConnectionHandler,
+  type EndpointConnection,
+  type FailureCode,
+  type Logger,
+  type QuicStream,
+  type SocketAddress,
+} from '@ztna/protocol';
+import type { ShownCertificate } from './client-review.js';
+import type { RelayServer } from './relay-server.js';
+
+/** The control stream is the first a client opens (RFC 9000 §2.1), and the only one it may. */
+const CONTROL_STREAM_ID = 0;
+/** Ends of a control stream that this side decided on. */
+const OWN_CONTROL_ENDS: ReadonlySet<FailureCode> = new Set<FailureCode>(['slow_reader', 'control_message_malformed']);
+
+/** One client's connection: from the handshake to its end. */
+export class RelayClient implements ConnectionHandler {
+  connection: EndpointConnection | undefined;
+  control: ControlChannel | undefined;
+  certificate: ShownCertificate | undefined;
+  readonly #server: RelayServer;
+  readonly #peer: SocketAddress;
+  readonly #log: Logger;
+  /** Known to the machine under this id; undefined before the handshake is complete. */
+  #id: number | undefined;
+  #reported = false;
+
+  constructor(server: RelayServer, peer: SocketAddress, log: Logger) {
+    this.#server = server;
+    this.#peer = peer;
+    this.#log = log;
+  }
+
+  onEstablished(connection: EndpointConnection): void {
+    const der = connection.quic.peerCertificate() ?? new Uint8Array(0);
+    const read = readCertificateIdentity(der);
+    if (!read.ok) {
+      this.#refused({ code: read.code, reason: read.reason, by: 'local' });
+      return connection.close(read.code, read.reason);
+    }
+    const { identity, services, fingerprint, serial, notAfter } = read;
+    const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress };
+    const certificate = { der, notAfter };
+    const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
+    if (fault) {
+      this.#refused({ code: fault, reason: failureMeaning(fault), by: 'local' }, formatIdentity(identity));
+      return connection.close(fault);
+    }
+    this.connection = connection;
+    this.certificate = certificate;
+    this.#id = this.#server.admit(this);
+    this.#server.machine.handleConnected(this.#id, peer, performance.now());
+  }
+
+  onStream(connection: EndpointConnection, stream: QuicStream): void {
+    if (stream.id !== CONTROL_STREAM_ID || this.control || this.#id === undefined) return;
+    const id = this.#id;
+    const { machine } = this.#server;
+    this.control = new ControlChannel(stream, {
+      onMessage: (message) => machine.handleControl(id, message, performance.now()),
+      onFault: (fault) => machine.handleControlFault(id, fault, performance.now()),
+      onControlEnd: (code) => this.#handleControlEnd(connection, id, code),
+    });
+  }
+
+  /** Steps 4 and 5. */
+  onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {
+    if (this.#id === undefined) return;
+    const target = this.#server.machine.handleDatagram(this.#id, payload, length);
+    if (target >= 0) this.#server.forward(target, payload.subarray(0, length));
+    else if (target === DATAGRAM_REPLY) this.connection?.sendDatagram(payload.subarray(0, length));
+  }
+
+  onDelivered(): void {
+    this.#server.pump();
+  }
+
+  onMigrated(connection: EndpointConnection): void {
+    if (this.#id !== undefined) this.#server.machine.handleAddressChanged(this.#id, connection.peerAddress, performance.now());
+  }
+
+  onEnd(_connection: EndpointConnection, end: ConnectionEnd): void {
+    this.connection = undefined;
+    this.control?.stop();
+    if (this.#id === undefined) return this.#refused(end);
+    this.#server.machine.handleDisconnected(this.#id, performance.now());
+    this.#server.release(this.#id);
+    this.#id = undefined;
+    this.#server.pump();
+  }
+
+  /** The client ended its control stream, or does not read it, while its connection stands. */
+  #handleControlEnd(connection: EndpointConnection, id: number, ended: FailureCode): void {
+    if (connection.hasEnded) return;
+    // A reset carries a number of the client's choosing: it must not put words into this log.
+    const code = OWN_CONTROL_ENDS.has(ended) ? ended : 'protocol_error';
+    const reason = code === ended && code !== 'protocol_error' ? failureMeaning(code) : 'the control stream was ended';
+    this.#server.machine.handleControlFault(id, { code, reason, fatal: true }, performance.now());
+    this.#server.pump();
+  }
+
+  /** The handshake failed, or the certificate has no identity of ours. Reported once. */
+  #refused({ code, reason, by }: ConnectionEnd, identity?: string): void {
+    if (this.#reported) return;
+    this.#reported = true;
+    const refusedBy = by === 'local' ? 'relay' : by === 'peer' ? 'client' : 'nobody';
+    this.#log.warn('handshake_refused', { code, ...(identity ? { identity } : {}), refusedBy, reason });
+    this.#log.debug('handshake_refused_address', { address: formatAddress(this.#peer) });
+  }
+}
