@@ -99,7 +99,7 @@ const measure = async (relayMode: string, clientMode: string): Promise<object> =
     writeLab(directory);
     const tls = { ca: 'ca.crt', certificate: 'relay-1.crt', key: 'relay-1.key' };
     const config = join(directory, 'relay.yaml');
-    writeFileSync(config, stringify({ listen: '127.0.0.1:0', tls, keyring: 'keyring.yaml', policy: 'policy.yaml', udp: relayMode }));
+    writeFileSync(config, stringify({ listen: '127.0.0.1:0', tls, keyring: 'keyring.yaml', policy: 'policy.yaml', udp: relayMode, drainTimeout: '1ms' }));
     const profile = values['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${values['cpu-prof']}`, `--cpu-prof-name=relay-${relayMode}.cpuprofile`] : [];
     const relay = begin([...profile, RELAY, 'run', '-c', config]);
     const port = String(await until(relay, 'address')).split(':').at(-1)!;

@@ -41,6 +41,11 @@ class PlainSocket implements UdpSocket {
 
   sendRun(run: Buffer, length: number, segment: number, host: string, port: number): void {
     if (this.#closed) return;
+    if (this.#socket.getSendQueueSize() > SOCKET_BUFFER_BYTES) {
+      // libuv would queue without end where the kernel's buffer is full: 167 MB in half a second, measured.
+      this.sendErrors += Math.ceil(length / segment);
+      return;
+    }
     for (let offset = 0; offset < length; offset += segment) {
       // A copy: node:dgram keeps the buffer when the kernel's queue is full.
       const packet = Buffer.from(run.subarray(offset, Math.min(offset + segment, length)));
