@@ -61,7 +61,8 @@ const toListener = (server: Server, sockets: Set<Socket>): Listener => {
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
+        // Not destroy(): its FIN would pass a transfer that was cut off as one that is complete.
+        for (const socket of sockets) socket.resetAndDestroy();
       }),
   };
 };
