@@ -182,8 +182,10 @@ export class Lab {
   }
 
   async stop(): Promise<void> {
-    // Clients first, so that a relay has nothing to drain.
-    for (const process of [...this.#processes].reverse()) await process.stop();
+    // Clients first, so that a relay has nothing to drain, whenever it was started.
+    const isRelay = (process: ManagedProcess): boolean => process.child.spawnargs.includes(MAIN.relay);
+    const inOrder = [...this.#processes].reverse();
+    for (const process of [...inOrder.filter((one) => !isRelay(one)), ...inOrder.filter(isRelay)]) await process.stop();
   }
 
   client(name: string): object {

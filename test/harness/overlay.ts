@@ -15,13 +15,18 @@ export interface Overlay {
 export const AGENT = 'alice';
 export const CONNECTOR = 'connector-1';
 
-/** `listen` overrides the listening address of single services. */
-export const startOverlay = async (t: Test, services: Readonly<Record<string, ServiceConfig>>, listen: Readonly<Record<string, string>> = {}): Promise<Overlay> => {
+/** `listen` overrides the listening address of single services, `relayExtra` settings of the relay. */
+export const startOverlay = async (
+  t: Test,
+  services: Readonly<Record<string, ServiceConfig>>,
+  listen: Readonly<Record<string, string>> = {},
+  relayExtra: object = {},
+): Promise<Overlay> => {
   const lab = Lab.create(t);
   const names = Object.keys(services);
   lab.enrol('connector', CONNECTOR, names);
   lab.enrol('agent', AGENT);
-  const relay = await lab.startRelay([{ allow: [AGENT], services: names }]);
+  const relay = await lab.startRelay([{ allow: [AGENT], services: names }], { extra: relayExtra });
   const connector = await lab.startConnector(CONNECTOR, services);
   const agent = await lab.startAgent(AGENT, listenersFor(services, listen));
   return { lab, relay, connector, agent };

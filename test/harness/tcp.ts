@@ -47,6 +47,10 @@ export const startTcpBackend = async (t: Test, onConnection: (socket: Socket) =>
 export const startEchoBackend = (t: Test, options: TcpBackendOptions = {}): Promise<TcpBackend> =>
   startTcpBackend(t, (socket) => void socket.pipe(socket), options);
 
+/** A backend that answers every request, once it has ended, with the same text. */
+export const startTaggedBackend = (t: Test, tag: string): Promise<TcpBackend> =>
+  startTcpBackend(t, (socket) => void socket.resume().once('end', () => socket.end(tag)));
+
 /** A port of the loopback address where nobody listens. */
 export const unusedPort = async (): Promise<number> => {
   const server = createServer();
