@@ -9,11 +9,12 @@ const newer = await startTaggedBackend(t, 'newer');
 const { lab, relay, connector, agent } = await startOverlay(t, { app: { backend: older.address } });
 
 t.test('a newer registration takes over, loudly', async (t) => {
+  const backendSeen = older.next();
   const held = await openTcp(t, agent.port('app'));
   const ended = outcome(held);
   held.write('held open');
   await agent.process.waitFor('session_opened');
-  await older.accepted[0] ?? older.next();
+  await backendSeen;
 
   const code = 'registration_replaced';
   await lab.startConnector(CONNECTOR, { app: { backend: newer.address } });
