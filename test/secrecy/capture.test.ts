@@ -53,7 +53,8 @@ t.test('a capture of the relay\'s port during a transfer of known plaintext show
     for (const piece of pieces) t.notOk(wire.bytes.includes(piece), `${what}: ${piece.toString()} is not on the wire`);
   }
   for (const piece of [...secrets.tcp, ...secrets.udp]) t.ok(backends.bytes.includes(piece), `${piece.toString()} is in front of the backends`);
-  t.ok(packets > (CROSSINGS * TCP_BYTES) / 1350, `${packets} packets were captured`);
+  // A capture on loopback sees a batched run as one packet of up to 64 KiB.
+  t.ok(packets > (CROSSINGS * TCP_BYTES) / 65_536, `${packets} packets were captured`);
   checkNoSecretsLogged(t, lab);
 });
 
