@@ -6,7 +6,7 @@ import { patternBytes } from '../harness/pattern.js';
 import { exchange, startEchoBackend, startTaggedBackend } from '../harness/tcp.js';
 
 const AGENTS = 20;
-const TRANSFER_BYTES = 1_000_000;
+const TRANSFER_BYTES = 250_000;
 
 const lab = Lab.create(t);
 const names = Array.from({ length: AGENTS }, (_, i) => `agent-${i}`);

@@ -11,9 +11,9 @@ import { exchange, openTcp, outcome, startTcpBackend } from '../harness/tcp.js';
 const MIB = 1024 * 1024;
 const STALLED_FLOWS = 8;
 /** More than any window, so that a stalled flow stays full. */
-const STALLED_BYTES = 32 * MIB;
+const STALLED_BYTES = 16 * MIB;
 /** More than the connection's window, so that windows have moved on from where they began. */
-const WARM_UP_BYTES = 48 * MIB;
+const WARM_UP_BYTES = 32 * MIB;
 
 // The first byte says what a connection is for: D download and stand still, U upload and stand still,
 // E echo.

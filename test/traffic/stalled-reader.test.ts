@@ -1,4 +1,4 @@
-// A sender pushes 1 GiB at a reader that has stopped: nobody's memory grows beyond 64 MiB, then or
+// A sender pushes up to 1 GiB at a reader that has stopped: nobody's memory grows beyond 64 MiB, then or
 // after, and every byte arrives once the reader goes on.
 
 import { once } from 'node:events';
@@ -12,7 +12,9 @@ import { MemoryWatch, whenHalted } from '../harness/progress.js';
 import { openTcp, startTcpBackend } from '../harness/tcp.js';
 
 const MIB = 1024 * 1024;
-const BYTES = 1024 * MIB;
+const DOWN_BYTES = 1024 * MIB;
+/** The other way is the same code with the ends swapped; a third of the bytes still is many times the bound. */
+const UP_BYTES = 320 * MIB;
 /** The bound of the growth of each process. */
 const MAX_GROWTH_BYTES = 64 * MIB;
 /** Kernel buffers of two TCP connections and one stream window: what may be under way while the reader stands still. */
@@ -24,19 +26,19 @@ const overlay = await startOverlay(t, { bulk: { backend: backend.address } });
 t.test('a download of 1 GiB halts with its reader, costs no memory, and completes intact', async (t) => {
   const arriving = backend.next();
   const reader = await openTcp(t, overlay.agent.port('bulk'));
-  await checkStall(t, await arriving, reader, 21);
+  await checkStall(t, await arriving, reader, 21, DOWN_BYTES);
 });
 
-t.test('an upload of 1 GiB halts with its backend, costs no memory, and completes intact', async (t) => {
+t.test('an upload of 320 MiB halts with its backend, costs no memory, and completes intact', async (t) => {
   const arriving = backend.next();
   const sender = await openTcp(t, overlay.agent.port('bulk'));
-  await checkStall(t, sender, await arriving, 22);
+  await checkStall(t, sender, await arriving, 22, UP_BYTES);
 });
 
-async function checkStall(t: Test, sender: Socket, reader: Socket, seed: number): Promise<void> {
+async function checkStall(t: Test, sender: Socket, reader: Socket, seed: number, bytes: number): Promise<void> {
   reader.pause();
   const watch = new MemoryWatch(processesOf(overlay));
-  const sending = pipeline(patternStream(seed, BYTES), sender, { end: true });
+  const sending = pipeline(patternStream(seed, bytes), sender, { end: true });
   const underWay = await whenHalted(() => sender.bytesWritten - sender.writableLength);
   t.ok(underWay < MAX_UNDER_WAY_BYTES, `the sender was held back at ${mib(underWay)} MiB`);
   checkGrowth(t, watch, 'while the reader stands still');
@@ -45,8 +47,8 @@ async function checkStall(t: Test, sender: Socket, reader: Socket, seed: number)
   reader.on('data', digest.update).resume();
   await Promise.all([sending, once(reader, 'end')]);
   reader.end();
-  t.comment(`resumed at ${Math.round(BYTES / MIB / ((performance.now() - started) / 1000))} MiB/s`);
-  t.same({ bytes: digest.bytes, sha256: digest.value() }, { bytes: BYTES, sha256: patternDigest(seed, BYTES) }, 'all of it arrived');
+  t.comment(`resumed at ${Math.round(bytes / MIB / ((performance.now() - started) / 1000))} MiB/s`);
+  t.same({ bytes: digest.bytes, sha256: digest.value() }, { bytes, sha256: patternDigest(seed, bytes) }, 'all of it arrived');
   checkGrowth(t, watch, 'over the whole transfer');
   watch.stop();
 }
