@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { MIN_INITIAL_BYTES, openPlainSocket, type DatagramSocket } from '@ztna/protocol';
 import { LossyNetwork, seededRandom } from '@ztna/protocol/testing';
-import { createPair, createUdpPair, type Pair } from './pair.js';
+import { confirm, createPair, createUdpPair, type Pair } from './pair.js';
 import { outerClient, outerServer } from './pki.js';
 import { Recorder, StreamCollector } from './recorder.js';
 
@@ -176,6 +176,7 @@ t.test('random and damaged packets at a live connection neither throw nor end it
   const near = new Recorder();
   const connection = pair.connect(outerClient(), near);
   await near.established();
+  await confirm(near, pair.accepted[0]!);
   const seen: Buffer[] = [];
   network.filter = (packet) => {
     if (seen.length < 100) seen.push(Buffer.from(packet));

@@ -6,6 +6,7 @@ import {
   type ConnectionHandler, type DatagramSocket, type EndpointConnection, type EndpointInit, type QuicConfig, type SocketAddress,
 } from '@ztna/protocol';
 import { LossyNetwork, type LossyNetworkInit, type LossySocket } from '@ztna/protocol/testing';
+import { eventually } from './eventually.js';
 import { innerClient, innerServer, RELAY_SERVER_NAME, SERVICE_SERVER_NAME } from './pki.js';
 import { Recorder } from './recorder.js';
 
@@ -64,6 +65,19 @@ const LOOPBACK: SocketAddress = { host: '127.0.0.1', port: 0 };
 export const createUdpPair = async (t: Test, init: Omit<PairInit, 'clientSocket' | 'serverSocket'>, at = LOOPBACK): Promise<Pair> =>
   createPair(t, { ...init, clientSocket: await openPlainSocket(at), serverSocket: await openPlainSocket(at) });
 
+/**
+ * Waits until the client has the server's HANDSHAKE_DONE. Before that a Handshake packet sent again may spoil
+ * the datagram it is coalesced into, which QUIC mends for streams, but not for datagrams or a close.
+ */
+export const confirm = async (near: Recorder, far: Recorder): Promise<void> => {
+  await Promise.all([near.established(), far.established()]);
+  await eventually(() => {
+    if (near.datagrams.length === 0) far.connection!.sendDatagram(Buffer.from('confirmed'));
+    return near.datagrams.length > 0;
+  });
+  near.forgetDatagrams();
+};
+
 export interface InnerPair extends Pair {
   readonly network: LossyNetwork;
   readonly clientSocket: LossySocket;
@@ -90,5 +104,6 @@ export const createInnerPair = async (
   const near = new Recorder(options.near);
   const connection = pair.connect(options.clientConfig ?? innerClient(), near, SERVICE_SERVER_NAME);
   await Promise.all([near.established(), far.established()]);
+  await confirm(near, far);
   return { ...pair, network: lossy, clientSocket, near, far, connection };
 };

@@ -54,8 +54,14 @@ export class Recorder implements ConnectionHandler {
   onEnd(connection: EndpointConnection, end: ConnectionEnd): void {
     this.calls.push('end');
     this.end = end;
-    this.also.onEnd?.(connection, end);
     this.poke();
+    this.also.onEnd?.(connection, end);
+  }
+
+  forgetDatagrams(): void {
+    this.datagrams.length = 0;
+    const others = this.calls.filter((call) => call !== 'datagram');
+    this.calls.splice(0, this.calls.length, ...others);
   }
 
   count(call: string): number {

@@ -9,10 +9,10 @@ import { DATAGRAM_QUEUED } from '../quic/port.js';
 import type { EndpointConnection } from '../quic/endpoint-connection.js';
 import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 
-/** Made-up addresses never reach a network. 10/8 gives 2^24 of them, handed out by this side alone. */
+/** Made-up addresses never reach a network. 10/8 gives 2^24 - 2 of them beside our own, handed out by this side alone. */
 const PATH_PORT = 1;
 const LOCAL: SocketAddress = { host: '10.255.255.255', port: PATH_PORT };
-const MAX_PATHS = 0xff_ffff;
+const MAX_PATHS = 0xff_fffe;
 /** Inner packets are at most 1280 bytes. */
 const MAX_PACKET_BYTES = 1500;
 
@@ -29,7 +29,13 @@ export class SessionCarrier implements DatagramSocket {
   readonly #byHost = new Map<string, SessionPath>();
   readonly #packet = Buffer.allocUnsafeSlow(HEADER_BYTES + MAX_PACKET_BYTES);
   #receiver: DatagramReceiver | undefined;
+  readonly #maxPaths: number;
   #nextPath = 1;
+
+  /** @param maxPaths addresses before the first is handed out again; more than sessions are ever open at once */
+  constructor(maxPaths = MAX_PATHS) {
+    this.#maxPaths = maxPaths;
+  }
 
   start(receiver: DatagramReceiver): void {
     this.#receiver = receiver;
@@ -104,7 +110,7 @@ export class SessionCarrier implements DatagramSocket {
   #allocateHost(): string {
     for (;;) {
       const n = this.#nextPath;
-      this.#nextPath = n >= MAX_PATHS - 1 ? 1 : n + 1;
+      this.#nextPath = n >= this.#maxPaths ? 1 : n + 1;
       const host = `10.${n >>> 16}.${(n >>> 8) & 0xff}.${n & 0xff}`;
       if (!this.#byHost.has(host)) return host;
     }

@@ -1,0 +1,94 @@
+// The wheel against the naive thing it replaces: a map of deadlines looked through at every advance.
+
+import fc from 'fast-check';
+import t from 'tap';
+import { TimerWheel, type TimerEntry } from '@ztna/protocol';
+
+interface Entry extends TimerEntry {
+  readonly name: number;
+}
+const entry = (name: number): Entry => ({ name, due: Infinity, filedAt: -1 });
+
+type Step = { readonly kind: 'schedule'; readonly name: number; readonly in: number } | { readonly kind: 'advance'; readonly by: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant('schedule' as const), name: fc.nat(7), in: fc.oneof(fc.double({ min: -5, max: 40, noNaN: true }), fc.double({ min: 0, max: 5000, noNaN: true }), fc.constant(Infinity)) }),
+  fc.record({ kind: fc.constant('advance' as const), by: fc.oneof(fc.double({ min: 0, max: 3, noNaN: true }), fc.double({ min: 0, max: 4000, noNaN: true })) }),
+);
+
+t.test('fires what the naive model fires: never early, at most a tick late, never lost', async () => {
+  fc.assert(fc.property(fc.double({ min: 0, max: 1e7, noNaN: true }), fc.array(step, { maxLength: 80 }), (start, steps) => {
+    let now = start;
+    const wheel = new TimerWheel<Entry>(now);
+    const entries = Array.from({ length: 8 }, (_, name) => entry(name));
+    const model = new Map<number, number>();
+    for (const s of steps) {
+      if (s.kind === 'schedule') {
+        wheel.schedule(entries[s.name]!, now + s.in);
+        if (s.in === Infinity) model.delete(s.name);
+        else model.set(s.name, Math.max(now, now + s.in)); // one that is overdue already is due now
+      } else {
+        now += s.by;
+        wheel.advance(now, ({ name }) => {
+          if (!(model.get(name)! <= now)) throw new Error(`${name} fired early`);
+          model.delete(name);
+        });
+        // What is due and did not fire waits for its tick, which is less than a millisecond away.
+        for (const [name, due] of model) if (Math.ceil(due) < Math.floor(now)) throw new Error(`${name} was lost`);
+      }
+      const next = wheel.next();
+      const earliest = Math.min(...model.values());
+      if (earliest !== Infinity && (next === undefined || next > Math.max(Math.ceil(earliest), Math.floor(now) + 1))) throw new Error(`next() is ${String(next)}, but ${earliest} is due`);
+    }
+    wheel.advance(now + 20_000, ({ name }) => model.delete(name));
+    for (let turn = 1; turn < 8 && model.size > 0; turn++) wheel.advance(now + 20_000 + turn, ({ name }) => model.delete(name));
+    if (model.size > 0) throw new Error('entries were lost');
+  }), { numRuns: 500 });
+});
+
+t.test('a deadline that moves later stays filed where it is, and fires at the later time', async (t) => {
+  const wheel = new TimerWheel<Entry>(0);
+  const one = entry(1);
+  wheel.schedule(one, 10);
+  t.equal(one.filedAt, 10);
+  for (let due = 11; due <= 50; due++) wheel.schedule(one, due);
+  t.equal(one.filedAt, 10, 'not filed again');
+  const fired: number[] = [];
+  for (let now = 0; now <= 60; now++) wheel.advance(now, () => fired.push(now));
+  t.same(fired, [50]);
+});
+
+t.test('a process that slept for several turns fires every entry once', async (t) => {
+  const wheel = new TimerWheel<Entry>(0);
+  const fired: number[] = [];
+  for (let name = 0; name < 100; name++) wheel.schedule(entry(name), name * 37);
+  wheel.advance(1_000_000, ({ name }) => fired.push(name));
+  for (let now = 1_000_001; now < 1_000_004; now++) wheel.advance(now, ({ name }) => fired.push(name));
+  t.equal(fired.length, 100);
+  t.equal(new Set(fired).size, 100);
+  t.equal(wheel.next(), undefined);
+});
+
+t.test('an entry armed again by its own callback fires again', async (t) => {
+  const wheel = new TimerWheel<Entry>(0);
+  const one = entry(1);
+  let fired = 0;
+  wheel.schedule(one, 5);
+  for (let now = 0; now <= 30; now++) {
+    wheel.advance(now, (due) => {
+      t.equal(due.due, Infinity, 'disarmed first');
+      fired++;
+      wheel.schedule(due, now + 5);
+    });
+  }
+  t.equal(fired, 6);
+});
+
+t.test('next is undefined while nothing is filed', async (t) => {
+  const wheel = new TimerWheel<Entry>(100);
+  t.equal(wheel.next(), undefined);
+  wheel.schedule(entry(1), Infinity);
+  t.equal(wheel.next(), undefined);
+  wheel.schedule(entry(2), 50);
+  t.equal(wheel.next(), 100, 'overdue already');
+});

@@ -1,0 +1,212 @@
+// Dialing a relay that is not there, is not one, or means harm.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { issueCertificate } from '@ztna/certs';
+import {
+  Endpoint, openPlainSocket, OUTER_PROFILE, RelayDriver, SessionCarrier,
+  type ControlMessage, type DatagramSocket, type FailureCode, type QuicConfig, type RelayAddress, type RelayDriverInit, type SocketAddress,
+} from '@ztna/protocol';
+import { agentCertificate, authority, configOf, outerClient, outerServer, TRUST_DOMAIN } from './pki.js';
+import { createUdpPair } from './pair.js';
+import { eventually } from './eventually.js';
+import { Recorder } from './recorder.js';
+
+interface Disconnected {
+  readonly code: FailureCode;
+  readonly reason: string;
+}
+
+/** Dials when told to and records what the driver reports: the part of a client machine that the driver sees. */
+class ScriptedMachine {
+  readonly disconnects: Disconnected[] = [];
+  readonly controls: ControlMessage[] = [];
+  established = 0;
+  readonly commands: unknown[] = [];
+  #waiting: (() => void) | undefined;
+
+  dial(relay = 0): void {
+    this.commands.push({ kind: 'dial', relay });
+  }
+
+  nextCommand(): unknown {
+    return this.commands.shift();
+  }
+
+  pollTimeout(): undefined {
+    return undefined;
+  }
+
+  handleTimeout(): void {
+    return undefined;
+  }
+
+  handleEstablished(): void {
+    this.established++;
+  }
+
+  handleControl(message: ControlMessage): void {
+    this.controls.push(message);
+  }
+
+  handleControlFault(): void {
+    return undefined;
+  }
+
+  handleDisconnected(end: Disconnected): void {
+    this.disconnects.push(end);
+    this.#waiting?.();
+  }
+
+  async disconnected(): Promise<Disconnected> {
+    if (this.disconnects.length === 0) await new Promise<void>((resolve) => (this.#waiting = resolve));
+    return this.disconnects[0]!;
+  }
+}
+
+const createDriver = (t: Test, relay: Partial<RelayAddress>, options: { config?: QuicConfig; openSocket?: (address: SocketAddress) => Promise<DatagramSocket> } = {}) => {
+  const machine = new ScriptedMachine();
+  let openSockets = 0;
+  const open = options.openSocket ?? openPlainSocket;
+  const driver = new RelayDriver({
+    machine: machine as unknown as RelayDriverInit<never>['machine'],
+    identity: { trustDomain: TRUST_DOMAIN, role: 'agent', name: 'alice' },
+    relays: [{ name: 'relay-1', host: '127.0.0.1', port: 4433, ...relay }],
+    config: options.config ?? outerClient(),
+    carrier: new SessionCarrier(),
+    openSocket: async (address) => {
+      const socket = await open(address);
+      openSockets++;
+      const close = socket.close.bind(socket);
+      socket.close = () => {
+        openSockets--;
+        return close();
+      };
+      return socket;
+    },
+    perform: () => undefined,
+  });
+  t.teardown(() => driver.stop());
+  return { machine, driver, openSockets: () => openSockets };
+};
+
+t.test('a name that does not resolve is said so', async (t) => {
+  const { machine, driver, openSockets } = createDriver(t, { host: 'no-such-host.invalid' });
+  machine.dial();
+  driver.pump();
+  t.same(await machine.disconnected(), { code: 'relay_unreachable', reason: 'the name no-such-host.invalid does not resolve' });
+  t.equal(openSockets(), 0);
+});
+
+t.test('a relay that does not answer is relay_unreachable at its address, and the socket is released', async (t) => {
+  const silent = await openPlainSocket({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => silent.close());
+  const { machine, driver, openSockets } = createDriver(t, { port: silent.local.port }, { config: outerClient({ idleTimeoutMs: 100 }) });
+  machine.dial();
+  driver.pump();
+  t.same(await machine.disconnected(), { code: 'relay_unreachable', reason: `no answer from relay relay-1 at 127.0.0.1:${silent.local.port} (UDP)` });
+  await driver.stop();
+  t.equal(openSockets(), 0);
+  t.equal(machine.disconnects.length, 1);
+});
+
+t.test('a socket that cannot be opened is an unreachable relay too', async (t) => {
+  const { machine, driver } = createDriver(t, {}, { openSocket: () => Promise.reject(new Error('no sockets left')) });
+  machine.dial();
+  driver.pump();
+  t.same(await machine.disconnected(), { code: 'relay_unreachable', reason: 'no sockets left' });
+});
+
+t.test('an agent certificate at the relay is refused by TLS for its purpose', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: configOf(agentCertificate, OUTER_PROFILE) });
+  const { machine, driver } = createDriver(t, { port: pair.server.local.port });
+  machine.dial();
+  driver.pump();
+  t.match(await machine.disconnected(), { code: 'certificate_purpose_invalid' });
+});
+
+t.test('a connector named like the relay is refused for its name', async (t) => {
+  const connector = issueCertificate(authority, { role: 'connector', name: 'relay-1', services: ['relay-1'] });
+  const pair = await createUdpPair(t, { serverConfig: configOf(connector, OUTER_PROFILE) });
+  const { machine, driver } = createDriver(t, { port: pair.server.local.port });
+  machine.dial();
+  driver.pump();
+  t.match(await machine.disconnected(), { code: 'certificate_name_mismatch' });
+  t.equal(machine.established, 0);
+});
+
+t.test('a relay that allows no stream is a protocol error, not a crash', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer({ maxStreams: 0 }) });
+  const { machine, driver } = createDriver(t, { port: pair.server.local.port });
+  machine.dial();
+  driver.pump();
+  t.same(await machine.disconnected(), { code: 'protocol_error', reason: 'the relay allows no control stream' });
+  t.equal(machine.established, 0);
+  t.match(await pair.accepted[0]!.ended(), { code: 'protocol_error', by: 'peer' });
+});
+
+t.test('the reason a relay gives for its close reaches the machine, once', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer(), accept: () => new Recorder() });
+  const { machine, driver } = createDriver(t, { port: pair.server.local.port });
+  machine.dial();
+  driver.pump();
+  await eventually(() => machine.established === 1 && pair.accepted[0]!.calls.includes('established'));
+  pair.accepted[0]!.connection!.close('registration_replaced', 'a newer one took over');
+  t.same(await machine.disconnected(), { code: 'registration_replaced', reason: 'a newer one took over' });
+  await driver.stop();
+  t.equal(machine.disconnects.length, 1);
+  t.equal(driver.outer, undefined);
+});
+
+t.test('a dial overtaken by another, or by stop, reports nothing and leaves no socket', async (t) => {
+  let release!: () => void;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const { machine, driver, openSockets } = createDriver(t, {}, {
+    config: outerClient({ idleTimeoutMs: 100 }),
+    openSocket: async (address) => {
+      await held;
+      return openPlainSocket(address);
+    },
+  });
+  machine.dial();
+  machine.dial();
+  driver.pump();
+  const stopped = driver.stop();
+  release();
+  await stopped;
+  t.equal(openSockets(), 0);
+  t.same(machine.disconnects, []);
+});
+
+t.test('a second dial retires the first connection', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer() });
+  const { machine, driver, openSockets } = createDriver(t, { port: pair.server.local.port });
+  machine.dial();
+  driver.pump();
+  await eventually(() => machine.established === 1);
+  const first = driver.outer;
+  machine.dial();
+  driver.pump();
+  await eventually(() => machine.established === 2);
+  t.not(driver.outer, first);
+  await eventually(() => openSockets() === 1);
+  t.same(machine.disconnects, []);
+  t.equal(first?.hasEnded, true);
+});
+
+t.test('a process whose driver is stopped exits by itself', async (t) => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./driver-program.js', import.meta.url))], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const [code] = (await once(child, 'exit')) as [number];
+  t.equal(code, 0);
+});
+
+t.test('an endpoint without a server answers no stranger', async (t) => {
+  const client = new Endpoint({ socket: await openPlainSocket({ host: '127.0.0.1', port: 0 }) });
+  t.teardown(() => client.close('no_error'));
+  const initial = Buffer.alloc(1200, 0xc0);
+  client.onPacket(initial, '127.0.0.1', 9);
+  client.onBatchEnd();
+  t.equal(client.drops.unknown_connection, 1);
+});
