@@ -83,7 +83,13 @@ export const outcome = (socket: Socket): Promise<Outcome> =>
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     const finish = (ending: string): void => resolve({ received: Buffer.concat(chunks), ending });
-    socket.once('end', () => finish('end'));
+    socket.once('end', () => {
+      // A reset that came with data looks like an end to Node; an empty write tells them apart (see flow/splice.ts).
+      if (socket.writableEnded) finish('end');
+      else socket.write('', (error) => {
+        if (!error) finish('end');
+      });
+    });
     socket.once('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
     socket.once('close', () => finish('close'));
     socket.resume();

@@ -103,9 +103,20 @@ class Splice {
   };
 
   readonly #onLocalEnd = (): void => {
-    this.#localEnded = true;
-    if (!this.#unsent) this.#sendFin();
+    const { readable, writable } = this.#local;
+    const isSocket = (writable as unknown) === readable;
+    if (!isSocket || writable.writableEnded) return this.#endLocal();
+    // libuv calls a reset an end when data came with it (uv__stream_io on POLLHUP): a truncated transfer
+    // would look complete. A write still fails then, even an empty one, and its error ends the flow.
+    writable.write(NO_BYTES, (error) => {
+      if (!error) this.#endLocal();
+    });
   };
+
+  #endLocal(): void {
+    this.#localEnded = true;
+    if (!this.#unsent && !this.#done) this.#sendFin();
+  }
 
   #sendFin(): void {
     if (this.#stream.writeFinished) return;
