@@ -39,7 +39,7 @@ interface Spliced {
   readonly farDone: Promise<SpliceResult>;
 }
 
-const spliceThrough = async (t: Test, network = BAD_NETWORK): Promise<Spliced> => {
+const spliceThrough = async (t: Test, network: Partial<typeof BAD_NETWORK> = BAD_NETWORK): Promise<Spliced> => {
   const [near, far] = [await createTcpPair(t), await createTcpPair(t)];
   let farDone!: Promise<SpliceResult>;
   const arrived = new Promise<void>((resolve) => {
@@ -119,6 +119,15 @@ t.test('a reset on either side is a reset on the other', async (t) => {
     t.equal(pair.connection.streamCount, 0);
     t.equal(pair.far.connection!.streamCount, 0);
   }
+});
+
+t.test('a reset that comes together with data is a reset, although libuv reports an end', async (t) => {
+  const { backend, nearDone, farDone } = await spliceThrough(t, {});
+  // Both are in the kernel before the event loop looks again.
+  backend.write(randomBytes(5000));
+  backend.resetAndDestroy();
+  t.equal((await farDone).code, 'flow_reset');
+  t.equal((await nearDone).code, 'flow_reset');
 });
 
 t.test('a stalled reader stops the sender within the flow-control window, and resuming completes the transfer', async (t) => {
