@@ -16,6 +16,10 @@ export const DROP_REASONS = {
   peer_queue_full: "the peer's bounded queue is full",
   peer_gone: "the session's other side has disconnected",
   not_registered: 'the connection has not registered yet',
+  datagram_rate: 'more datagrams a second than one connection may send',
+  byte_rate: 'more bytes a second than one connection may send',
+  queue_delay: "waited too long in the peer's queue",
+  queue_budget: 'pushed out because all queues together hold as much as they may',
 } as const;
 
 export type DropReason = keyof typeof DROP_REASONS;

@@ -1,0 +1,144 @@
+// What one source (source-key.ts) may do before it is anybody: handshakes a second and connections at
+// a time. Owns the table of sources and its bound. Ask it once the address is validated by Retry: a
+// spoofed address never gets that far, and so fills no table.
+//
+//   unknown ──admit──► idle (bucket refilling, in order of use) ──► forgotten once its bucket is full
+//                        ▲ │ release of the last / admit
+//                        │ ▼
+//                      held (has connections: never forgotten)
+//
+// Refuse rather than forget: forgetting a source that isn't full would hand it a fresh burst, and a flood
+// from many sources could make the table forget at will. A full bucket without connections carries no
+// information, so forgetting it is free. While every entry carries some, new sources share one overflow
+// entry: they may be refused, the known ones are not affected.
+
+import { LRUCache } from 'lru-cache';
+import type { SourceKey } from './source-key.js';
+import { BucketRate, TokenBucket, type Rate } from './token-bucket.js';
+
+export interface SourceLimits {
+  /** Handshake attempts of one source. */
+  readonly handshakes: Rate;
+  /** Connections of one source at a time, unfinished handshakes included. */
+  readonly connections: number;
+  /** Sources remembered at a time. */
+  readonly sources: number;
+  /** Attempts of all sources together that found the table full. */
+  readonly overflowHandshakes: Rate;
+  /** Connections of all sources together that found the table full. */
+  readonly overflowConnections: number;
+}
+
+export const DEFAULT_SOURCE_LIMITS: SourceLimits = {
+  // 64 clients behind one NAT reconnect at once: 40 immediately, the other 24 within 1.2 s, before the first
+  // retransmission of an Initial is over. One full handshake costs about 1 ms of CPU: 20/s is 2 % of a core.
+  handshakes: { perSecond: 20, burst: 40 },
+  // An office behind one address. At 41 KB a connection, 64 are 2.6 MB.
+  connections: 64,
+  // A bucket is full again after 40 / 20 = 2 s. Filling the table takes 65 536 / 2 s = 32 768 validated sources a
+  // second, thirty times the handshakes a core can do. An entry is about 300 bytes: 20 MB when full.
+  sources: 65_536,
+  // Ten sources' worth, for everyone the full table can't tell apart.
+  overflowHandshakes: { perSecond: 200, burst: 400 },
+  overflowConnections: 640,
+};
+
+/** Why a source was turned away; also the packet drop reason to count. */
+export type SourceRefusal = 'source_handshake_rate' | 'source_connections';
+
+/** Entries looked at per call at most: more than one a call, so the table shrinks, and few, so no call stalls the relay. */
+const FORGET_PER_CALL = 4;
+
+/** What is known of one source. The caller keeps it as the receipt for a connection and reads nothing from it. */
+export class SourceEntry {
+  /** Undefined for the overflow entry. */
+  readonly key: SourceKey | undefined;
+  readonly bucket: TokenBucket;
+  readonly maxConnections: number;
+  connections = 0;
+
+  constructor(key: SourceKey | undefined, bucket: TokenBucket, maxConnections: number) {
+    this.key = key;
+    this.bucket = bucket;
+    this.maxConnections = maxConnections;
+  }
+}
+
+export class SourceLimiter {
+  readonly #rate: BucketRate;
+  readonly #maxConnections: number;
+  readonly #maxSources: number;
+  /** Without connections; the one used longest ago is forgotten first. It has room for all, so it never evicts. */
+  readonly #idle: LRUCache<SourceKey, SourceEntry>;
+  readonly #held = new Map<SourceKey, SourceEntry>();
+  readonly #overflow: SourceEntry;
+
+  /** `now` is any reading of the clock passed to `admit`, in ms. */
+  constructor({ handshakes, connections, sources, overflowHandshakes, overflowConnections }: SourceLimits, now: number) {
+    this.#rate = new BucketRate(handshakes);
+    this.#maxConnections = connections;
+    this.#maxSources = sources;
+    // maxSize, not max: with max, lru-cache allocates every slot at once.
+    this.#idle = new LRUCache({ maxSize: sources, sizeCalculation: () => 1 });
+    this.#overflow = new SourceEntry(undefined, new TokenBucket(new BucketRate(overflowHandshakes), now), overflowConnections);
+  }
+
+  /** Sources in memory; at most `sources`. */
+  get size(): number {
+    return this.#idle.size + this.#held.size;
+  }
+
+  /** Connections admitted and not released, those of sources that found the table full included. */
+  get overflowConnections(): number {
+    return this.#overflow.connections;
+  }
+
+  /**
+   * One handshake attempt. If it is granted, a connection is counted, and `release` of the returned entry
+   * is the caller's duty when that connection is gone, however it went. A refused attempt leaves nothing behind.
+   * Takes bounded time, whatever the number of sources.
+   * @param now ms, monotonic
+   */
+  admit(key: SourceKey, now: number): SourceEntry | SourceRefusal {
+    this.#forget(now);
+    const entry = this.#held.get(key) ?? this.#idle.get(key) ?? this.#remember(key, now);
+    if (!entry.bucket.take(now)) return 'source_handshake_rate';
+    if (entry.connections >= entry.maxConnections) return 'source_connections';
+    entry.connections++;
+    if (entry.connections === 1 && entry.key !== undefined) {
+      this.#idle.delete(entry.key);
+      this.#held.set(entry.key, entry);
+    }
+    return entry;
+  }
+
+  /** The connection that `admit` granted with this entry is gone. Once for each grant. */
+  release(entry: SourceEntry): void {
+    if (entry.connections === 0) throw new RangeError('a source was released more often than it was admitted');
+    entry.connections--;
+    if (entry.connections === 0 && entry.key !== undefined) {
+      this.#held.delete(entry.key);
+      this.#idle.set(entry.key, entry);
+    }
+  }
+
+  /** A new entry, or the overflow entry if there is no room. */
+  #remember(key: SourceKey, now: number): SourceEntry {
+    if (this.size >= this.#maxSources) return this.#overflow;
+    const entry = new SourceEntry(key, new TokenBucket(this.#rate, now), this.#maxConnections);
+    this.#idle.set(key, entry);
+    return entry;
+  }
+
+  /**
+   * Forgets idle sources from the one used longest ago on, and stops at the first whose bucket isn't full. All
+   * refill at one rate, so one that is full behind it was used later and is reached within `fillMs`. No scan.
+   */
+  #forget(now: number): void {
+    for (let left = FORGET_PER_CALL; left > 0; left--) {
+      const oldest = this.#idle.rkeys().next();
+      if (oldest.done || !this.#idle.peek(oldest.value)!.bucket.isFull(now)) return;
+      this.#idle.delete(oldest.value);
+    }
+  }
+}
