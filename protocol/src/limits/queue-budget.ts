@@ -15,7 +15,7 @@ export interface QueueBudgetLimits {
 }
 
 export const DEFAULT_QUEUE_BUDGET: QueueBudgetLimits = {
-  // 174 762 datagrams; 64 peers that don't read, with their 4 MiB of queue (2728 full datagrams + slack) each.
+  // 174 762 datagrams. A full queue of 4 MiB is 3236 datagrams of 1296 bytes, 4.7 MiB of slots: 54 peers that don't read.
   bytes: 256 * 1024 * 1024,
   // Two ends of each of 65 536 sessions. A record is about 400 bytes: 52 MB if every one had something waiting.
   flows: 131_072,
