@@ -1,7 +1,7 @@
 // A loopback TCP port that leads to one service: each accepted connection becomes one flow.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { formatAddress, splice, ZtnaError, type Logger, type SocketAddress } from '@ztna/protocol';
+import { abortSocket, formatAddress, splice, ZtnaError, type Logger, type SocketAddress } from '@ztna/protocol';
 import type { Agent } from './agent.js';
 
 export interface Listener {
@@ -31,7 +31,7 @@ export const openTcpListener = (init: ListenerInit): Promise<Listener> =>
   });
 
 const startFlow = ({ agent, service, log }: ListenerInit, socket: Socket): void => {
-  const abort = (): void => void socket.resetAndDestroy();
+  const abort = (): void => abortSocket(socket);
   // Replaced by the splice; until then a client that gives up must not crash us.
   socket.on('error', () => socket.destroy());
   agent.openFlow(service, 'tcp', {
@@ -62,7 +62,7 @@ const toListener = (server: Server, sockets: Set<Socket>): Listener => {
       new Promise((resolve) => {
         server.close(() => resolve());
         // Not destroy(): its FIN would pass a transfer that was cut off as one that is complete.
-        for (const socket of sockets) socket.resetAndDestroy();
+        for (const socket of sockets) abortSocket(socket);
       }),
   };
 };

@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks';
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import {
+  abortSocket,
   createPreambleDecoder,
   encodePreambleAnswer,
   failureMeaning,
@@ -84,7 +85,7 @@ export class InnerFlow {
     if (!dialed.ok) return this.#refuse(dialed.code, dialed.reason);
     const { socket } = dialed;
     // The agent may have given up meanwhile.
-    if (this.#done || stream.isDead) return void socket.resetAndDestroy();
+    if (this.#done || stream.isDead) return abortSocket(socket);
     this.#accept();
     splice({ stream, early, local: localEnd(socket), onDone: ({ code, bytesSent, bytesReceived }) => {
       log.debug('flow_closed', { service: service.name, ...(code ? { code } : {}), bytesSent, bytesReceived });
@@ -158,4 +159,4 @@ export const refuseFlow = (stream: QuicStream, code: FailureCode, reason: string
   stream.stopReading(code);
 };
 
-const localEnd = (socket: Socket) => ({ readable: socket, writable: socket, abort: () => void socket.resetAndDestroy() });
+const localEnd = (socket: Socket) => ({ readable: socket, writable: socket, abort: () => abortSocket(socket) });

@@ -39,6 +39,7 @@ export * from './wire/udp-flow-codec.js';
 export * from './quic/control-channel.js';
 export * from './carrier/session-carrier.js';
 export * from './flow/splice.js';
+export * from './flow/abort-socket.js';
 export * from './flow/flow-gate.js';
 export * from './flow/udp-flow.js';
 export * from './client/relay-address.js';

@@ -24,15 +24,17 @@ export const OUTER_PROFILE: Profile = {
 };
 
 /**
- * A stalled reader holds at most one stream window, 4 MiB: 320 Mbit/s at 100 ms. All flows of one
- * agent and service share 24 MiB, so six stalled readers still leave the others room.
+ * A stalled reader holds at most one stream window, 2 MiB: 160 Mbit/s at 100 ms. The connection as a
+ * whole has no window of its own: bytes that a stalled or aborted flow left unread would count against
+ * it for good (quiche 0.18 never credits them), and a few such flows would stop all the others. What a
+ * side holds is so bounded by streams × stream window, and in practice by how many stall at once.
  */
 export const INNER_PROFILE: Profile = {
   alpn: INNER_ALPN,
   idleTimeoutMs: INNER_IDLE_MS,
   maxUdpPayload: MAX_INNER_PACKET_BYTES,
-  streamWindow: 4 * 1024 * 1024,
-  connectionWindow: 24 * 1024 * 1024,
+  streamWindow: 2 * 1024 * 1024,
+  connectionWindow: 2 ** 50,
   maxStreams: 1024,
   datagramQueue: 1024,
   congestionControl: 'cubic',
