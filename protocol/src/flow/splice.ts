@@ -7,8 +7,16 @@ import type { FailureCode } from '../failure-codes.js';
 import type { StreamGate } from './flow-gate.js';
 import type { QuicStream } from '../quic/quic-stream.js';
 
-/** Every splice reads into this one buffer and copies out what it got: one read is one write to the socket. */
-const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+/** One read from QUIC, and so the largest write to the socket. */
+const READ_BYTES = 64 * 1024;
+/** Below this a chunk is copied out, so that small reads do not pin large buffers behind a stalled reader. */
+const COPY_BELOW_BYTES = 16 * 1024;
+/** Buffers come back here once the socket has taken their bytes: a fast transfer leaves nothing for the collector. */
+const MAX_POOLED = 32;
+const pool: Buffer[] = [];
+const release = (buffer: Buffer): void => {
+  if (pool.length < MAX_POOLED) pool.push(buffer);
+};
 const NO_BYTES = new Uint8Array(0);
 
 export interface LocalEnd {
@@ -134,8 +142,13 @@ class Splice {
 
   #pullFromStream(): void {
     while (!this.#waitingForDrain && !this.#done && !this.#writeEnded) {
-      const count = this.#stream.read(scratch);
-      if (count > 0) this.#pass(Buffer.from(scratch.subarray(0, count)));
+      const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
+      const count = this.#stream.read(buffer);
+      if (count >= COPY_BELOW_BYTES && !this.#gate) this.#writeLocal(buffer.subarray(0, count), () => release(buffer));
+      else {
+        if (count > 0) this.#pass(Buffer.from(buffer.subarray(0, count)));
+        release(buffer);
+      }
       if (this.#done) return;
       if (this.#stream.readFinished) {
         if (this.#gate) return this.#refuse('protocol_error'); // ended before its answer
@@ -161,9 +174,9 @@ class Splice {
     this.#finish(code);
   }
 
-  #writeLocal(bytes: Buffer): void {
+  #writeLocal(bytes: Buffer, onTaken?: () => void): void {
     this.#bytesReceived += bytes.length;
-    if (!this.#local.writable.write(bytes)) this.#waitingForDrain = true;
+    if (!this.#local.writable.write(bytes, onTaken)) this.#waitingForDrain = true;
   }
 
   readonly #onDrain = (): void => {
