@@ -70,11 +70,6 @@ export class Agent {
     this.#link.start();
   }
 
-  /** Resolves when a relay has accepted the registration. */
-  whenReady(): Promise<void> {
-    return this.#link.whenReady();
-  }
-
   /** Ends every flow and leaves the relay in good order. */
   async stop(): Promise<void> {
     for (const service of this.#services.values()) service.close('no_error');

@@ -70,11 +70,6 @@ export class Connector {
     this.#link.start();
   }
 
-  /** Resolves when a relay has accepted the registration. */
-  whenReady(): Promise<void> {
-    return this.#link.whenReady();
-  }
-
   /** Ends every flow and leaves the relay in good order. */
   async stop(): Promise<void> {
     await this.#inner.close('no_error');

@@ -36,7 +36,6 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
   readonly machine: Machine;
   readonly #driver: RelayDriver<Extra>;
   readonly #log: Logger;
-  #onReady: (() => void) | undefined;
 
   constructor({ client, udp, services, carrier, log, createMachine, perform }: RelayLinkInit<Extra, Machine>) {
     const { tls, relays, registrationKey } = client;
@@ -77,11 +76,6 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
     this.#driver.pump();
   }
 
-  /** Resolves when a relay has accepted the registration. */
-  whenReady(): Promise<void> {
-    return this.machine.registered ? Promise.resolve() : new Promise((resolve) => (this.#onReady = resolve));
-  }
-
   /** Leaves the relay in good order and releases every socket and timer. */
   async stop(): Promise<void> {
     this.machine.stop(performance.now());
@@ -90,9 +84,6 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
 
   #report({ event: { level, name, ...fields } }: EventCommand): void {
     this.#log[level](name, fields);
-    if (name !== 'registered') return;
-    this.#onReady?.();
-    this.#onReady = undefined;
   }
 }
 
