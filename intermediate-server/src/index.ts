@@ -1,3 +1,4 @@
 // What tests and benchmarks import.
+export * from './limits-section.js';
 export * from './relay-config.js';
 export * from './relay-server.js';

@@ -23,6 +23,7 @@ import {
   type UdpMode,
 } from '@ztna/protocol';
 import { z } from 'zod';
+import { limitsSection, toRelayServerLimits, type RelayServerLimits } from './limits-section.js';
 
 export const relaySchema = z.strictObject({
   /** UDP. `0.0.0.0:4433` for IPv4, `[::]:4433` for both. */
@@ -36,6 +37,8 @@ export const relaySchema = z.strictObject({
   denyList: filePath.optional(),
   /** How long SIGTERM lets sessions finish. */
   drainTimeout: durationMs.default(30_000),
+  /** Bounds on what one source, client or queue may take. */
+  limits: limitsSection,
   udp: udpMode,
   log: logSection,
 });
@@ -47,6 +50,7 @@ export interface RelaySettings {
   readonly policy: Policy;
   readonly revocations: Revocations;
   readonly drainTimeoutMs: number;
+  readonly limits: RelayServerLimits;
   readonly udp: UdpMode;
   readonly log: LogSection;
   /** Every file that was read: what to watch for a reload. */
@@ -64,6 +68,7 @@ export const loadRelaySettings = (path: string): RelaySettings => {
     keyring: loadDocument(keyring, parseKeyring, { secret: true }).keyring,
     policy: loadDocument(policy, parsePolicy).policy,
     drainTimeoutMs: config.drainTimeout,
+    limits: toRelayServerLimits(config.limits),
     revocations: denyList === undefined ? NOTHING_REVOKED : loadDocument(denyList, parseRevocations).revocations,
     udp: config.udp,
     log: config.log,

@@ -15,10 +15,8 @@ import {
   DATAGRAM_QUEUE_FULL,
   DATAGRAM_QUEUED,
   DATAGRAM_TOO_LARGE,
-  DEFAULT_RELAY_LIMITS,
   Endpoint,
   formatIdentity,
-  OUTER_IDLE_MS,
   OUTER_PROFILE,
   parsePemCertificates,
   quicPems,
@@ -39,10 +37,8 @@ import {
   type TlsMaterial,
 } from '@ztna/protocol';
 import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
+import type { RelayServerLimits } from './limits-section.js';
 import { RelayClient } from './relay-client.js';
-
-/** Concurrent connections in all; at 41 KB each (measured) half a gigabyte. */
-const MAX_CONNECTIONS = 12_000;
 
 /** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
 const REVIEW_INTERVAL_MS = 30_000;
@@ -57,6 +53,7 @@ export interface RelayAuthorities {
 
 export interface RelayServerInit extends RelayAuthorities {
   readonly socket: DatagramSocket;
+  readonly limits: RelayServerLimits;
   readonly log: Logger;
 }
 
@@ -69,10 +66,12 @@ export class RelayServer {
   #timer: NodeJS.Timeout | undefined;
   readonly #reviewTimer: NodeJS.Timeout;
   #authorities: Authorities;
+  readonly #idleTimeoutMs: number;
   #onDrained: (() => void) | undefined;
 
-  constructor({ socket, tls, keyring, policy, revocations, log }: RelayServerInit) {
+  constructor({ socket, tls, keyring, policy, revocations, limits, log }: RelayServerInit) {
     this.#log = log;
+    this.#idleTimeoutMs = limits.machine.idleTimeoutMs;
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
     // Beside the keyring, not in it: a reload must not bring a used token back to life.
     const replayLog = new ReplayLog();
@@ -83,7 +82,7 @@ export class RelayServer {
       policy,
       randomU32: () => randomBytes(4).readUInt32BE(),
       wallClock: Date.now,
-      limits: { ...DEFAULT_RELAY_LIMITS, idleTimeoutMs: OUTER_IDLE_MS },
+      limits: limits.machine,
       verifyToken: (token, context) => {
         const verdict = verifyToken(token, { ...context, audience, now: context.nowEpochMs }, this.#authorities.keyring, replayLog);
         return verdict.ok ? { ok: true, services: verdict.claims.services, keyId: verdict.keyId } : verdict;
@@ -92,9 +91,9 @@ export class RelayServer {
     this.#endpoint = new Endpoint({
       socket,
       server: {
-        config: serverConfig(tls),
+        config: serverConfig(tls, limits.machine.idleTimeoutMs),
         retry: true,
-        maxConnections: MAX_CONNECTIONS,
+        maxConnections: limits.maxConnections,
         accept: (peer) => new RelayClient(this, peer, log),
       },
     });
@@ -116,7 +115,7 @@ export class RelayServer {
    */
   apply({ tls, keyring, policy, revocations }: RelayAuthorities): { clientsClosed: number } {
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
-    this.#endpoint.setServerConfig(serverConfig(tls));
+    this.#endpoint.setServerConfig(serverConfig(tls, this.#idleTimeoutMs));
     this.machine.setPolicy(policy, performance.now());
     return { clientsClosed: this.#review() };
   }
@@ -203,8 +202,8 @@ export class RelayServer {
   }
 }
 
-const serverConfig = (tls: TlsMaterial): QuicConfig =>
-  createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls) });
+const serverConfig = (tls: TlsMaterial, idleTimeoutMs: number): QuicConfig =>
+  createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), idleTimeoutMs });
 
 /** The CA bundle was checked when it was loaded. */
 const parseAuthorities = (tls: TlsMaterial): X509Certificate[] => {
