@@ -77,16 +77,16 @@ export class ManagedProcess {
     return this.waitForEvent(matches, `${event} ${JSON.stringify(fields)}`);
   }
 
-  waitForEvent(matches: (event: LogEvent) => boolean, what: string): Promise<LogEvent> {
+  waitForEvent(matches: (event: LogEvent) => boolean, what: string, timeoutMs?: number): Promise<LogEvent> {
     const past = this.events.find(matches);
-    return past ? Promise.resolve(past) : this.waitForNext(matches, what);
+    return past ? Promise.resolve(past) : this.waitForNext(matches, what, timeoutMs);
   }
 
   /** The next matching event, leaving out those that were logged before. */
-  waitForNext(matches: (event: LogEvent) => boolean, what: string): Promise<LogEvent> {
+  waitForNext(matches: (event: LogEvent) => boolean, what: string, timeoutMs = EVENT_TIMEOUT_MS): Promise<LogEvent> {
     if (this.hasExited) return Promise.reject(new Error(`exited without ${what}\n${this.log}`));
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => settle(() => reject(new Error(`no ${what} within ${EVENT_TIMEOUT_MS} ms\n${this.log}`))), EVENT_TIMEOUT_MS);
+      const timer = setTimeout(() => settle(() => reject(new Error(`no ${what} within ${timeoutMs} ms\n${this.log}`))), timeoutMs);
       const settle = (end: () => void): void => {
         clearTimeout(timer);
         this.#waiters.delete(waiter);
