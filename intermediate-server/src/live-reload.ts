@@ -2,22 +2,29 @@
 // load is refused as a whole and reported; the relay goes on with what it has.
 
 import { formatAddress, formatIdentity, WatchedFiles, ZtnaError, type Logger } from '@ztna/protocol';
+import { performance } from 'node:perf_hooks';
 import { loadRelaySettings, type RelaySettings } from './relay-config.js';
-import type { RelayServer } from './relay-server.js';
+
+/** Takes over what a reload read; says what came of it, for the log. */
+export type ApplySettings = (settings: RelaySettings, changedAt: number) => { readonly clientsClosed: number };
 
 export class LiveReload {
+  /** Reloads since the start, by how they went. */
+  applied = 0;
+  refused = 0;
+  #readAt = performance.now();
   readonly #path: string;
-  readonly #server: RelayServer;
+  readonly #apply: ApplySettings;
   readonly #log: Logger;
   readonly #watched: WatchedFiles;
   #settings: RelaySettings;
 
-  constructor(path: string, settings: RelaySettings, server: RelayServer, log: Logger) {
+  constructor(path: string, settings: RelaySettings, apply: ApplySettings, log: Logger) {
     this.#path = path;
     this.#settings = settings;
-    this.#server = server;
+    this.#apply = apply;
     this.#log = log;
-    this.#watched = new WatchedFiles(settings.files, () => this.reload('file_changed'));
+    this.#watched = new WatchedFiles(settings.files, (changedAt) => this.reload('file_changed', changedAt));
   }
 
   async start(): Promise<void> {
@@ -30,20 +37,29 @@ export class LiveReload {
     this.#watched.stop();
   }
 
-  reload(trigger: 'file_changed' | 'SIGHUP'): void {
+  /** Since the files in force were read. */
+  get ageSeconds(): number {
+    return (performance.now() - this.#readAt) / 1000;
+  }
+
+  /** @param changedAt when the files changed, in ms since the Unix epoch */
+  reload(trigger: 'file_changed' | 'SIGHUP', changedAt = Date.now()): void {
     let settings: RelaySettings;
     try {
       settings = loadRelaySettings(this.#path);
       this.#assertSameIdentity(settings);
     } catch (error) {
+      this.refused += 1;
       const code = error instanceof ZtnaError ? error.code : 'internal_error';
       this.#log.error('reload_refused', { trigger, code, reason: error instanceof Error ? error.message : String(error) });
       return;
     }
     if (formatAddress(settings.listen) !== formatAddress(this.#settings.listen)) this.#log.warn('restart_needed', { changed: 'listen' });
+    this.applied += 1;
+    this.#readAt = performance.now();
     this.#settings = settings;
     this.#watched.setPaths(settings.files);
-    this.#log.info('reloaded', { trigger, ...this.#server.apply(settings) });
+    this.#log.info('reloaded', { trigger, ...this.#apply(settings, changedAt) });
   }
 
   readonly #onHangup = (): void => this.reload('SIGHUP');

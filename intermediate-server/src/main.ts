@@ -5,6 +5,7 @@ import { createLogger, describeUdp, formatAddress, formatIdentity, openDatagramS
 import { Command } from 'commander';
 import { LiveReload } from './live-reload.js';
 import { loadRelaySettings } from './relay-config.js';
+import { openRelayHealth } from './relay-health.js';
 import { RelayServer } from './relay-server.js';
 
 const NAME = 'intermediate-server';
@@ -15,14 +16,20 @@ const run = async ({ config }: { config: string }): Promise<void> => {
   const socket = await openDatagramSocket(settings.listen, { mode: settings.udp });
   const server = new RelayServer({ ...settings, log, socket });
   log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
-  const reload = new LiveReload(config, settings, server, log);
+  const reload: LiveReload = new LiveReload(config, settings, (changed, changedAt) => {
+    health?.apply({ settings: changed.health, tls: changed.tls });
+    return server.apply(changed, changedAt);
+  }, log);
+  const health = await openRelayHealth({ name: NAME, settings, server, reload, log });
   await reload.start();
   const signal = await stopSignal();
   reload.stop();
+  health?.drain();
   log.info('stopping', { signal });
   // A second signal does not wait for sessions to finish.
   await Promise.race([server.drain(settings.drainTimeoutMs), stopSignal()]);
   await server.close();
+  await health?.stop();
   log.info('stopped', { datagrams: server.machine.counters.totals() });
 };
 

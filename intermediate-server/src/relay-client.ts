@@ -41,6 +41,7 @@ export class RelayClient implements ConnectionHandler {
     this.#server = server;
     this.#peer = peer;
     this.#log = log;
+    server.outcomes.beginHandshake();
   }
 
   onEstablished(connection: EndpointConnection): void {
@@ -61,6 +62,7 @@ export class RelayClient implements ConnectionHandler {
     this.connection = connection;
     this.certificate = certificate;
     this.#id = this.#server.admit(this);
+    this.#server.outcomes.endHandshake();
     this.#server.machine.handleConnected(this.#id, peer, performance.now());
   }
 
@@ -115,6 +117,7 @@ export class RelayClient implements ConnectionHandler {
   #refused({ code, reason, by }: ConnectionEnd, identity?: string): void {
     if (this.#reported) return;
     this.#reported = true;
+    this.#server.outcomes.endHandshake(code);
     const refusedBy = by === 'local' ? 'relay' : by === 'peer' ? 'client' : 'nobody';
     this.#log.warn('handshake_refused', { code, ...(identity ? { identity } : {}), refusedBy, reason });
     this.#log.debug('handshake_refused_address', { address: formatAddress(this.#peer) });

@@ -6,14 +6,17 @@ import {
   listenAddress,
   loadConfig,
   loadDocument,
+  loadHealthSettings,
   loadTlsMaterial,
   logSection,
   NOTHING_REVOKED,
   parseKeyring,
   parsePolicy,
   parseRevocations,
+  serverHealthSection,
   tlsSection,
   udpMode,
+  type HealthSettings,
   type Keyring,
   type LogSection,
   type Policy,
@@ -41,6 +44,8 @@ export const relaySchema = z.strictObject({
   limits: limitsSection,
   udp: udpMode,
   log: logSection,
+  /** Probes and metrics. Default: nothing listens. */
+  health: serverHealthSection(9433).optional(),
 });
 
 export interface RelaySettings {
@@ -53,6 +58,7 @@ export interface RelaySettings {
   readonly limits: RelayServerLimits;
   readonly udp: UdpMode;
   readonly log: LogSection;
+  readonly health: HealthSettings | undefined;
   /** Every file that was read: what to watch for a reload. */
   readonly files: readonly string[];
 }
@@ -61,6 +67,7 @@ export interface RelaySettings {
 export const loadRelaySettings = (path: string): RelaySettings => {
   const { config, path: absolute } = loadConfig(path, relaySchema);
   const { tls, keyring, policy, denyList } = config;
+  const health = config.health && loadHealthSettings(config.health);
   return {
     listen: config.listen,
     tls: loadTlsMaterial(tls, { role: 'relay' }),
@@ -72,6 +79,7 @@ export const loadRelaySettings = (path: string): RelaySettings => {
     revocations: denyList === undefined ? NOTHING_REVOKED : loadDocument(denyList, parseRevocations).revocations,
     udp: config.udp,
     log: config.log,
-    files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...(denyList === undefined ? [] : [denyList])],
+    health,
+    files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...(denyList === undefined ? [] : [denyList]), ...(health?.files ?? [])],
   };
 };

@@ -39,6 +39,8 @@ import {
 import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
 import type { RelayServerLimits } from './limits-section.js';
 import { RelayClient } from './relay-client.js';
+import { RelayOutcomes } from './relay-outcomes.js';
+import { RevocationTimer } from './revocation-timer.js';
 
 /** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
 const REVIEW_INTERVAL_MS = 30_000;
@@ -59,6 +61,8 @@ export interface RelayServerInit extends RelayAuthorities {
 
 export class RelayServer {
   readonly machine: RelayMachine;
+  readonly outcomes = new RelayOutcomes();
+  readonly #revocationTimer = new RevocationTimer(this.outcomes.revocation);
   readonly #endpoint: Endpoint;
   readonly #log: Logger;
   readonly #clients: (RelayClient | undefined)[] = [];
@@ -109,11 +113,19 @@ export class RelayServer {
     return this.#endpoint.drops;
   }
 
+  /** What clients are judged by now. */
+  get authorities(): Authorities {
+    return this.#authorities;
+  }
+
   /**
    * Takes over reloaded files: at once for handshakes, registrations and opens to come. Connections
    * live on unless what they rest on is gone; those end with the code that says what.
+   *
+   * @param changedAt when the files changed, in ms since the Unix epoch: where the time to revoke is counted from
    */
-  apply({ tls, keyring, policy, revocations }: RelayAuthorities): { clientsClosed: number } {
+  apply({ tls, keyring, policy, revocations }: RelayAuthorities, changedAt: number): { clientsClosed: number } {
+    this.#revocationTimer.begin(changedAt);
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
     this.#endpoint.setServerConfig(serverConfig(tls, this.#idleTimeoutMs));
     this.machine.setPolicy(policy, performance.now());
@@ -128,7 +140,9 @@ export class RelayServer {
   #review(): number {
     const closed = this.machine.review((client) => {
       const certificate = this.#clients[client.conn]?.certificate;
-      return certificate && this.faultOf(client, certificate);
+      const fault = certificate && this.faultOf(client, certificate);
+      if (fault === 'certificate_revoked') this.#revocationTimer.awaitEnd(client.conn);
+      return fault;
     }, performance.now());
     this.pump();
     return closed;
@@ -159,6 +173,7 @@ export class RelayServer {
   }
 
   release(id: number): void {
+    this.#revocationTimer.noticeEnd(id);
     this.#clients[id] = undefined;
     this.#freeIds.push(id);
   }
@@ -193,6 +208,7 @@ export class RelayServer {
       case 'close':
         return this.#clients[command.conn]?.connection?.close(command.code, command.reason);
       case 'event': {
+        this.outcomes.countEvent(command.event);
         const { level, name, ...fields } = command.event;
         return this.#log[level](name, fields);
       }

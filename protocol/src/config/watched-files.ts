@@ -7,15 +7,19 @@ import { stat } from 'node:fs/promises';
 export const WATCH_INTERVAL_MS = 250;
 
 export class WatchedFiles {
-  readonly #onChange: () => void;
+  readonly #onChange: (changedAt: number) => void;
   readonly #intervalMs: number;
   #paths: readonly string[];
   #seen = new Map<string, string>();
+  #lookedAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** @param onChange called after a look that found at least one file changed, added or gone since the look before */
-  constructor(paths: readonly string[], onChange: () => void, intervalMs = WATCH_INTERVAL_MS) {
+  /**
+   * @param onChange called after a look that found at least one file changed, added or gone since the look before;
+   *   `changedAt` is when, in ms since the Unix epoch, as near as the file system and the last look tell
+   */
+  constructor(paths: readonly string[], onChange: (changedAt: number) => void, intervalMs = WATCH_INTERVAL_MS) {
     this.#paths = paths;
     this.#onChange = onChange;
     this.#intervalMs = intervalMs;
@@ -23,6 +27,7 @@ export class WatchedFiles {
 
   /** Remembers how the files are now, then watches. Does not keep the process alive. */
   async start(): Promise<void> {
+    this.#lookedAt = Date.now();
     this.#seen = await fingerprints(this.#paths);
     this.#arm();
   }
@@ -43,12 +48,18 @@ export class WatchedFiles {
   }
 
   async #look(): Promise<void> {
+    const lookedAt = Date.now();
     const now = await fingerprints(this.#paths);
     if (this.#stopped) return;
-    const changed = this.#paths.some((path) => this.#seen.has(path) && this.#seen.get(path) !== now.get(path));
+    const changed = this.#paths.filter((path) => this.#seen.has(path) && this.#seen.get(path) !== now.get(path));
+    const before = this.#lookedAt;
     this.#seen = now;
+    this.#lookedAt = lookedAt;
     this.#arm();
-    if (changed) this.#onChange();
+    if (changed.length === 0) return;
+    // A swapped symlink may lead to a file that is older than the swap, or a wrong clock to one from the future.
+    const at = Math.max(...changed.map((path) => changeTime(now.get(path)!)));
+    this.#onChange(Math.min(Math.max(at, before), Date.now()));
   }
 }
 
@@ -64,3 +75,6 @@ const fingerprint = async (path: string): Promise<string> => {
     return (error as NodeJS.ErrnoException).code ?? 'unreadable';
   }
 };
+
+/** Out of a fingerprint, in ms since the Unix epoch; 0 for a file that cannot be read. */
+const changeTime = (fingerprint: string): number => Number(fingerprint.split(' ')[3] ?? 0) / 1e6;

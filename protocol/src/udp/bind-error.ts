@@ -1,10 +1,10 @@
-// Why a UDP socket could not be opened, in words for people; the same for every kind of socket.
+// Why a socket could not be opened, in words for people; the same for every kind of socket.
 
 import { ZtnaError } from '../errors.js';
 import { formatAddress, type SocketAddress } from './datagram-socket.js';
 
-export const bindError = (address: SocketAddress, cause: NodeJS.ErrnoException): ZtnaError => {
-  const where = `UDP ${formatAddress(address)}`;
+export const bindError = (address: SocketAddress, cause: NodeJS.ErrnoException, protocol: 'TCP' | 'UDP' = 'UDP'): ZtnaError => {
+  const where = `${protocol} ${formatAddress(address)}`;
   switch (cause.code) {
     case 'EADDRINUSE':
       return new ZtnaError('address_in_use', `${where} is already in use: stop the other process or choose another port`, { cause });

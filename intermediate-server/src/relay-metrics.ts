@@ -1,0 +1,104 @@
+// The relay's metrics: one short list per component, read from the counters it keeps anyway. A component that
+// gains a counter adds its family to its list, and a row to docs/metrics.md.
+
+import {
+  byLabel,
+  DROP_REASON_NAMES,
+  failureFamily,
+  outcomeFamily,
+  PACKET_DROP_REASONS,
+  processCpuSeconds,
+  single,
+  type DatagramCounters,
+  type MetricFamily,
+  type RelayStats,
+} from '@ztna/protocol';
+import type { LiveReload } from './live-reload.js';
+import type { RelayOutcomes } from './relay-outcomes.js';
+import type { RelayServer } from './relay-server.js';
+
+export interface RelayMetricsSources {
+  readonly server: Pick<RelayServer, 'machine' | 'packetDrops' | 'outcomes' | 'authorities'>;
+  readonly reload: Pick<LiveReload, 'applied' | 'refused' | 'ageSeconds'>;
+}
+
+export const relayMetrics = ({ server, reload }: RelayMetricsSources): readonly MetricFamily[] => [
+  ...datagramMetrics(server.machine.counters),
+  ...packetMetrics(server),
+  ...populationMetrics(() => server.machine.stats()),
+  ...outcomeMetrics(server.outcomes),
+  ...reloadMetrics(server, reload),
+];
+
+const datagramMetrics = (counters: DatagramCounters): MetricFamily[] => [
+  single('counter', 'ztna_relay_datagrams_received_total', 'Relayed datagrams that clients sent', () => counters.received),
+  single('counter', 'ztna_relay_datagrams_forwarded_total', "Datagrams handed to the other side's connection", () => counters.forwarded),
+  single('counter', 'ztna_relay_datagrams_consumed_total', 'Datagrams meant for the relay itself, such as keepalives', () => counters.consumed),
+  byLabel(
+    {
+      type: 'counter',
+      name: 'ztna_relay_datagrams_dropped_total',
+      help: 'Datagrams dropped',
+      label: 'reason',
+      set: { values: DROP_REASON_NAMES, described: '[drop reasons](wire-format.md#drop-reasons)' },
+    },
+    (reason) => counters.dropped(reason),
+  ),
+  single('gauge', 'ztna_relay_datagrams_queued', 'Datagrams received and not yet forwarded, consumed or dropped: the depth of all queues', () => {
+    const { received, forwarded, consumed } = counters;
+    return DROP_REASON_NAMES.reduce((left, reason) => left - counters.dropped(reason), received - forwarded - consumed);
+  }),
+  single(
+    'gauge',
+    'ztna_relay_cpu_seconds_per_datagram',
+    "The process's CPU time over the datagrams it received, both since the start; 0 before the first",
+    () => (counters.received === 0 ? 0 : processCpuSeconds() / counters.received),
+  ),
+];
+
+const packetMetrics = (server: Pick<RelayServer, 'packetDrops'>): MetricFamily[] => [
+  byLabel(
+    {
+      type: 'counter',
+      name: 'ztna_relay_packets_dropped_total',
+      help: 'UDP packets that never reached a connection',
+      label: 'reason',
+      set: { values: PACKET_DROP_REASONS, described: '[packet drop reasons](architecture.md#a-datagram-step-by-step)' },
+    },
+    (reason) => server.packetDrops[reason],
+  ),
+];
+
+const populationMetrics = (stats: () => RelayStats): MetricFamily[] => [
+  single('gauge', 'ztna_relay_connections', 'Clients connected, their handshake complete', () => stats().connections),
+  single('gauge', 'ztna_relay_identities', 'Distinct identities connected', () => stats().identities),
+  single('gauge', 'ztna_relay_connectors_registered', 'Connectors registered', () => stats().registeredConnectors),
+  single('gauge', 'ztna_relay_services_registered', 'Services that at least one connector serves', () => stats().services),
+  single('gauge', 'ztna_relay_sessions', 'Sessions, those that wait for a connector included', () => stats().sessions),
+  single('gauge', 'ztna_relay_sessions_pending', 'Sessions that wait for a connector to accept', () => stats().pendingSessions),
+];
+
+const outcomeMetrics = (outcomes: RelayOutcomes): MetricFamily[] => [
+  single('gauge', 'ztna_relay_handshakes_under_way', 'Handshakes begun by validated addresses and not yet over', () => outcomes.handshakesUnderWay),
+  outcomeFamily('ztna_relay_handshakes_total', 'Handshakes that ended', outcomes.handshakes),
+  outcomeFamily('ztna_relay_registrations_total', 'Registrations answered', outcomes.registrations),
+  outcomeFamily('ztna_relay_session_opens_total', 'Opens answered', outcomes.opens),
+  outcomeFamily('ztna_relay_sessions_closed_total', 'Sessions that were open and ended', outcomes.sessionEnds),
+  failureFamily('ztna_relay_rights_withdrawn_total', 'Clients disconnected because what their connection rested on is gone', outcomes.withdrawals),
+  failureFamily('ztna_relay_control_faults_total', 'Bytes on control streams that were no message', outcomes.controlFaults),
+  {
+    type: 'histogram',
+    name: 'ztna_relay_revocation_seconds',
+    help: 'From the change of the deny list to the end of the last connection of those it revoked',
+    read: (emit) => emit(outcomes.revocation),
+  },
+];
+
+const reloadMetrics = (server: Pick<RelayServer, 'authorities'>, reload: RelayMetricsSources['reload']): MetricFamily[] => [
+  byLabel(
+    { type: 'counter', name: 'ztna_relay_reloads_total', help: 'Times that changed files were read', label: 'result', set: { values: ['applied', 'refused'] as const } },
+    (result) => reload[result],
+  ),
+  single('gauge', 'ztna_relay_reload_age_seconds', 'Since the files in force were read', () => reload.ageSeconds),
+  single('gauge', 'ztna_relay_deny_list_entries', 'Serial numbers and identities on the deny list', () => server.authorities.revocations.size),
+];

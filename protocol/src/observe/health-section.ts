@@ -1,0 +1,84 @@
+// The `health` section of a configuration file: where to answer probes and scrapes, and who may scrape.
+// Without the section nothing listens.
+//
+//   probes (/healthz, /readyz)  anybody who reaches the address: a kubelet has neither token nor certificate
+//   scrapes (/metrics)          on loopback anybody; elsewhere with the token or a client certificate only
+
+import { z } from 'zod';
+import { listenAddress, type HostPort } from '../config/address-schema.js';
+import { filePath } from '../config/file-path.js';
+import { isName, ROLES } from '../identity.js';
+import { BearerToken, readBearerToken } from './bearer-token.js';
+
+const MAX_CLIENTS = 64;
+
+const client = z.string().refine(
+  (text) => {
+    const [role, name, ...rest] = text.split('/');
+    return rest.length === 0 && ROLES.some((known) => known === role) && name !== undefined && isName(name);
+  },
+  `must be <role>/<name> with role ${ROLES.join(', ')}, such as agent/prometheus`,
+);
+
+const shape = (port: number) => ({
+  /** TCP. Default: loopback, so that only this machine reaches it. */
+  listen: listenAddress.default({ host: '127.0.0.1', port }),
+  /** False: probes only. */
+  metrics: z.boolean().default(true),
+  /** A file with a bearer token that scrapes have to show; owner only. */
+  token: filePath.optional(),
+});
+
+interface Guarded {
+  readonly listen: HostPort;
+  readonly metrics: boolean;
+  readonly token?: string | undefined;
+  readonly tls?: boolean;
+  readonly clients?: readonly string[];
+}
+
+const checkGuard = ({ listen, metrics, token, tls = false, clients = [] }: Guarded, context: z.RefinementCtx): void => {
+  const fault = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
+  if (clients.length > 0 && !tls) fault('clients', 'needs `tls: true`: a client can only show a certificate over TLS');
+  if (isLoopback(listen.host) || !metrics || token !== undefined || clients.length > 0) return;
+  fault('listen', 'is not a loopback address, and whoever reached it could read /metrics: set `token` (or `clients` with `tls`), or `metrics: false` for probes alone');
+};
+
+/** Of a process whose certificate may serve TLS. @param port the default one, on loopback */
+export const serverHealthSection = (port: number) =>
+  z
+    .strictObject({
+      ...shape(port),
+      /** HTTPS with this process's own certificate. */
+      tls: z.boolean().default(false),
+      /** Identities that may scrape with their certificate instead of a token. */
+      clients: z.array(client).max(MAX_CLIENTS).default([]),
+    })
+    .superRefine(checkGuard);
+
+/** Of an agent, whose certificate is no server's: without TLS. @param port the default one, on loopback */
+export const clientHealthSection = (port: number) => z.strictObject(shape(port)).superRefine(checkGuard);
+
+export interface HealthSettings {
+  readonly listen: HostPort;
+  readonly metrics: boolean;
+  readonly tls: boolean;
+  /** `<role>/<name>` of the pinned CA's clients that may scrape. */
+  readonly clients: ReadonlySet<string>;
+  readonly token: BearerToken | undefined;
+  /** What was read for it, to watch. */
+  readonly files: readonly string[];
+}
+
+/** @throws ZtnaError when the token's file is not as it should be */
+export const loadHealthSettings = ({ listen, metrics, token, tls = false, clients = [] }: Guarded): HealthSettings => ({
+  listen,
+  metrics,
+  tls,
+  clients: new Set(clients),
+  token: token === undefined ? undefined : new BearerToken(readBearerToken(token)),
+  files: token === undefined ? [] : [token],
+});
+
+/** 127.0.0.0/8, ::1, and the former as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2). */
+export const isLoopback = (host: string): boolean => /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host) || host === '::1';
