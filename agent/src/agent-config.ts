@@ -1,6 +1,6 @@
 // agent.yaml: where the relays are, who we are, and which local ports lead to which service.
 
-import { listenAddress, logSection, registrationSection, relaysSection, serviceName, tlsSection, udpMode } from '@ztna/protocol';
+import { checkHealthGuard, clientHealthKeys, listenAddress, logSection, registrationSection, relaysSection, serviceName, tlsSection, udpMode } from '@ztna/protocol';
 import { z } from 'zod';
 
 /** More local ports than a person can remember; bounds the sockets one file can ask for. */
@@ -17,5 +17,7 @@ export const agentSchema = z.strictObject({
     .default([]),
   udp: udpMode,
   log: logSection,
+  /** Probes and metrics, for `up`. Default: nothing listens. */
+  health: z.strictObject(clientHealthKeys(9435)).superRefine(checkHealthGuard).optional(),
 });
 export type AgentConfig = z.infer<typeof agentSchema>;

@@ -8,6 +8,7 @@ import {
   createQuicConfig,
   encodePreamble,
   Endpoint,
+  FlowLedger,
   INNER_PROFILE,
   quicPems,
   RelayLink,
@@ -17,6 +18,7 @@ import {
   type EndpointConnection,
   type FailureCode,
   type FlowKind,
+  type FlowRecord,
   type Logger,
   type QuicStream,
   type StreamGate,
@@ -28,13 +30,15 @@ import { ServiceConnection } from './service-connection.js';
 export interface AgentInit extends ClientSettings {
   readonly udp: UdpMode;
   readonly log: Logger;
+  /** Services whose flows are counted by name: those of the configuration. Default: none. */
+  readonly services?: Iterable<string>;
   /** Report the first refusal at once instead of trying on: for one-shot commands. */
   readonly failFast: boolean;
 }
 
 export interface FlowHandler {
-  /** The flow's preamble is on its way. Whoever takes the stream passes its first bytes through `gate`. */
-  onOpen(stream: QuicStream, gate: StreamGate, connection: EndpointConnection, udpFlows: UdpFlowTable): void;
+  /** The flow's preamble is on its way. Whoever takes the stream passes its first bytes through `gate`, and ends the record. */
+  onOpen(stream: QuicStream, gate: StreamGate, record: FlowRecord, connection: EndpointConnection, udpFlows: UdpFlowTable): void;
   /** The connector accepted the flow. */
   onAccepted?(): void;
   /** No flow, or not any more: the service, the relay or the connector said no. Called at most once. */
@@ -42,6 +46,7 @@ export interface FlowHandler {
 }
 
 export class Agent {
+  readonly flows: FlowLedger;
   readonly #init: AgentInit;
   readonly #link: RelayLink<AgentSessionCommand, AgentMachine>;
   readonly #carrier = new SessionCarrier();
@@ -52,6 +57,7 @@ export class Agent {
 
   constructor(init: AgentInit) {
     this.#init = init;
+    this.flows = new FlowLedger(init.services ?? []);
     this.#innerConfig = createQuicConfig({ ...INNER_PROFILE, ...quicPems(init.tls), maxStreams: 0 });
     this.#inner = new Endpoint({ socket: this.#carrier });
     this.#link = new RelayLink({
@@ -63,6 +69,11 @@ export class Agent {
       createMachine: (shared) => new AgentMachine({ ...shared, failFast: init.failFast }),
       perform: (command) => this.#perform(command),
     });
+  }
+
+  /** Registration, sessions, and how they went. */
+  get link(): Pick<RelayLink<AgentSessionCommand, AgentMachine>, 'machine' | 'outcomes'> {
+    return this.#link;
   }
 
   /** Starts dialing; returns at once. */
@@ -78,10 +89,12 @@ export class Agent {
   }
 
   openFlow(service: string, kind: FlowKind, handler: FlowHandler): void {
+    const record = this.flows.begin(service, kind);
     let refused = false;
     const refuse = (code: FailureCode, reason: string): void => {
       if (refused) return;
       refused = true;
+      record.end(code);
       handler.onRefused(code, reason);
     };
     this.#serviceConnection(service).openFlow({
@@ -92,7 +105,7 @@ export class Agent {
           else handler.onAccepted?.();
         });
         stream.lead(encodePreamble({ v: 1, kind, service }));
-        handler.onOpen(stream, gate, connection, udpFlows);
+        handler.onOpen(stream, gate, record, connection, udpFlows);
       },
     });
   }

@@ -1,5 +1,6 @@
 // What tests and benchmarks import.
 export * from './agent-config.js';
+export * from './agent-health.js';
 export * from './agent.js';
 export * from './tcp-listener.js';
 export * from './udp-listener.js';

@@ -3,10 +3,11 @@
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, formatAddress, formatIdentity, loadClientSettings, loadConfig, probeUdp, programOutput, runProgram, stopSignal, VERSION, type ClientSettings, type LogLevel } from '@ztna/protocol';
+import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, runHealth, runProgram, stopSignal, VERSION, type ClientSettings, type HealthOptions, type LogLevel } from '@ztna/protocol';
 import { Command, Option } from 'commander';
 import { agentSchema, type AgentConfig } from './agent-config.js';
 import { Agent } from './agent.js';
+import { openAgentHealth } from './agent-health.js';
 import { connectStdio } from './connect-command.js';
 import { openTcpListener, type Listener } from './tcp-listener.js';
 import { openUdpListener } from './udp-listener.js';
@@ -23,10 +24,12 @@ const up = async (options: { config: string }): Promise<void> => {
   const { config, settings } = load(options.config);
   const log = createLogger({ name: NAME, ...config.log });
   const udp = await probeUdp(settings.udp);
-  const agent = new Agent({ ...settings, log, failFast: false });
+  const agent = new Agent({ ...settings, services: config.listeners.map(({ service }) => service), log, failFast: false });
   log.info('starting', { identity: formatIdentity(settings.tls.identity), ...udp });
   const listeners: Listener[] = [];
+  let health: Awaited<ReturnType<typeof openAgentHealth>>;
   try {
+    health = await openAgentHealth({ name: NAME, section: config.health, tls: settings.tls, agent, listening: () => listeners.length === config.listeners.length, log });
     for (const { service, protocol, listen } of config.listeners) {
       const open = protocol === 'tcp' ? openTcpListener : openUdpListener;
       const listener = await open({ agent, service, listen, log });
@@ -34,10 +37,13 @@ const up = async (options: { config: string }): Promise<void> => {
       log.info('listening', { service, protocol, address: formatAddress(listener.local) });
     }
     agent.start();
-    log.info('stopping', { signal: await stopSignal() });
+    const signal = await stopSignal();
+    health?.drain();
+    log.info('stopping', { signal });
   } finally {
     await Promise.all(listeners.map((listener) => listener.close()));
     await agent.stop();
+    await health?.stop();
   }
   log.info('stopped');
 };
@@ -74,5 +80,7 @@ program
   .addOption(new Option('--log-level <level>', 'log to standard error').choices(['debug', 'info', 'warn', 'silent']).default('silent'))
   .action(connect);
 program.command('check').description('check the configuration and every file it names').addOption(configOption()).action(check);
+program.command('health').description(HEALTH_DESCRIPTION).addOption(configOption()).option(...LIVE_OPTION)
+  .action((options: HealthOptions) => runHealth(options, agentSchema));
 
 await runProgram(NAME, () => program.parseAsync());

@@ -35,14 +35,19 @@ const startFlow = ({ agent, service, log }: ListenerInit, socket: Socket): void 
   // Replaced by the splice; until then a client that gives up must not crash us.
   socket.on('error', () => socket.destroy());
   agent.openFlow(service, 'tcp', {
-    onOpen: (stream, gate) => {
-      if (socket.destroyed) return stream.abort('flow_reset');
-      splice({
+    onOpen: (stream, gate, record) => {
+      if (socket.destroyed) {
+        record.end('flow_reset');
+        return stream.abort('flow_reset');
+      }
+      record.progress = splice({
         stream,
         gate,
         local: { readable: socket, writable: socket, abort },
-        onDone: ({ code, bytesSent, bytesReceived }) =>
-          log.debug('flow_closed', { service, ...(code ? { code } : {}), bytesSent, bytesReceived }),
+        onDone: ({ code, bytesSent, bytesReceived }) => {
+          record.end(code, { bytesSent, bytesReceived });
+          log.debug('flow_closed', { service, ...(code ? { code } : {}), bytesSent, bytesReceived });
+        },
       });
       socket.resume();
     },

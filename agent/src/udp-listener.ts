@@ -4,7 +4,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { UdpFlow, type EndpointConnection, type QuicStream, type StreamGate, type UdpFlowTable } from '@ztna/protocol';
+import { UdpFlow, type EndpointConnection, type FlowRecord, type QuicStream, type StreamGate, type UdpFlowTable } from '@ztna/protocol';
 import type { Agent } from './agent.js';
 import { listenError, type Listener, type ListenerInit } from './tcp-listener.js';
 
@@ -36,6 +36,8 @@ interface Client {
   readonly host: string;
   readonly port: number;
   lastActive: number;
+  bytesSent: number;
+  bytesReceived: number;
   flow?: UdpFlow;
   /** What was sent before the connector accepted the flow; undefined from then on. */
   held: Buffer[] | undefined;
@@ -74,16 +76,17 @@ class UdpListener implements Listener {
     const client = this.#clients.get(key) ?? this.#addClient(key, host, port);
     if (!client) return;
     client.lastActive = performance.now();
+    client.bytesSent += payload.length;
     if (!client.held) client.flow?.send(payload);
     else if (client.held.length < MAX_HELD_PAYLOADS) client.held.push(payload);
   }
 
   #addClient(key: string, host: string, port: number): Client | undefined {
     if (this.#clients.size >= MAX_CLIENTS) return undefined;
-    const client: Client = { host, port, lastActive: performance.now(), held: [] };
+    const client: Client = { host, port, lastActive: performance.now(), bytesSent: 0, bytesReceived: 0, held: [] };
     this.#clients.set(key, client);
     this.#agent.openFlow(this.#service, 'udp', {
-      onOpen: (stream, gate, connection, udpFlows) => this.#startFlow(key, client, stream, gate, connection, udpFlows),
+      onOpen: (stream, gate, record, connection, udpFlows) => this.#startFlow(key, client, stream, gate, record, connection, udpFlows),
       onAccepted: () => {
         // Not before: datagrams may overtake the preamble, and a connector drops those of unknown flows.
         const held = client.held ?? [];
@@ -98,16 +101,19 @@ class UdpListener implements Listener {
     return client;
   }
 
-  #startFlow(key: string, client: Client, stream: QuicStream, gate: StreamGate, connection: EndpointConnection, udpFlows: UdpFlowTable): void {
+  #startFlow(key: string, client: Client, stream: QuicStream, gate: StreamGate, record: FlowRecord, connection: EndpointConnection, udpFlows: UdpFlowTable): void {
+    record.progress = client;
     const flow = new UdpFlow({
       stream,
       connection,
       gate,
       onPayload: (payload) => {
         client.lastActive = performance.now();
+        client.bytesReceived += payload.length;
         this.#socket.send(Buffer.from(payload), client.port, client.host);
       },
-      onEnd: () => {
+      onEnd: (code) => {
+        record.end(code);
         udpFlows.remove(flow.id);
         this.#clients.delete(key);
       },

@@ -19,7 +19,7 @@ export interface BackendAddress {
 export type Dialed<T> = { readonly ok: true; readonly socket: T } | { readonly ok: false; readonly code: FailureCode; readonly reason: string };
 
 /** Connects, trying IPv6 and IPv4 addresses of a name by RFC 8305. Never rejects. */
-export const dialTcpBackend = (backend: BackendAddress): Promise<Dialed<Socket>> =>
+export const dialTcpBackend = (backend: BackendAddress, timeoutMs = BACKEND_CONNECT_TIMEOUT_MS): Promise<Dialed<Socket>> =>
   new Promise((resolve) => {
     const socket = connect({ host: backend.host, port: backend.port, allowHalfOpen: true, noDelay: true });
     const fail = (code: FailureCode, reason: string): void => {
@@ -27,7 +27,7 @@ export const dialTcpBackend = (backend: BackendAddress): Promise<Dialed<Socket>>
       resolve({ ok: false, code, reason });
     };
     const onError = (error: NodeJS.ErrnoException): void => fail(codeOf(error), errnoOf(error));
-    const timer = setTimeout(() => fail('backend_timeout', `no answer within ${BACKEND_CONNECT_TIMEOUT_MS / 1000} s`), BACKEND_CONNECT_TIMEOUT_MS);
+    const timer = setTimeout(() => fail('backend_timeout', `no answer within ${timeoutMs / 1000} s`), timeoutMs);
     socket.once('error', onError);
     socket.once('close', () => clearTimeout(timer));
     socket.once('connect', () => {

@@ -1,6 +1,6 @@
 // connector.yaml: where the relays are, who we are, and the backend of each service.
 
-import { hostPort, identityName, logSection, registrationSection, relaysSection, serviceName, tlsSection, udpMode } from '@ztna/protocol';
+import { checkHealthGuard, durationMs, hostPort, identityName, logSection, registrationSection, relaysSection, serverHealthKeys, serviceName, tlsSection, udpMode } from '@ztna/protocol';
 import { z } from 'zod';
 import type { ServedService } from './service.js';
 
@@ -11,6 +11,14 @@ const serviceSection = z.strictObject({
   allow: z.union([z.literal('*'), z.array(identityName)], { error: "must be a list of agents' names, or '*' for every agent" }),
 });
 
+const healthSection = z
+  .strictObject({
+    ...serverHealthKeys(9434),
+    /** How often the backends of TCP services are connected to, to see whether they answer. */
+    probeInterval: durationMs.default(10_000),
+  })
+  .superRefine(checkHealthGuard);
+
 export const connectorSchema = z.strictObject({
   relays: relaysSection,
   tls: tlsSection,
@@ -18,6 +26,8 @@ export const connectorSchema = z.strictObject({
   services: z.record(serviceName, serviceSection).refine((services) => Object.keys(services).length > 0, 'must name at least one service'),
   udp: udpMode,
   log: logSection,
+  /** Probes and metrics. Default: nothing listens. */
+  health: healthSection.optional(),
 });
 export type ConnectorConfig = z.infer<typeof connectorSchema>;
 

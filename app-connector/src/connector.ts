@@ -16,6 +16,7 @@ import {
   type SessionHandle,
   type UdpMode,
 } from '@ztna/protocol';
+import { ConnectorStats } from './connector-stats.js';
 import { FlowQuota } from './flow-quota.js';
 import { InnerPeer, type InnerPeerInit } from './inner-peer.js';
 import type { ServedService } from './service.js';
@@ -32,6 +33,7 @@ export interface ConnectorInit extends ClientSettings {
 }
 
 export class Connector {
+  readonly stats: ConnectorStats;
   readonly #log: Logger;
   readonly #link: RelayLink<ConnectorSessionCommand, ConnectorMachine>;
   readonly #carrier = new SessionCarrier();
@@ -45,13 +47,14 @@ export class Connector {
     const quota = new FlowQuota();
     const byName = new Map(services.map((service) => [service.name, service]));
     const names = [...byName.keys()];
+    this.stats = new ConnectorStats(names);
     this.#inner = new Endpoint({
       socket: this.#carrier,
       server: {
         config: createQuicConfig({ ...INNER_PROFILE, ...quicPems(tls) }),
         retry: false,
         maxConnections: MAX_INNER_CONNECTIONS,
-        accept: ({ host }) => this.#acceptPeer(host, { trustDomain: tls.identity.trustDomain, services: byName, quota, log }),
+        accept: ({ host }) => this.#acceptPeer(host, { trustDomain: tls.identity.trustDomain, services: byName, quota, stats: this.stats, log }),
       },
     });
     this.#link = new RelayLink({
@@ -63,6 +66,16 @@ export class Connector {
       createMachine: (shared) => new ConnectorMachine({ ...shared, services: names }),
       perform: (command) => this.#perform(command),
     });
+  }
+
+  /** Registration, sessions, and how they went. */
+  get link(): Pick<RelayLink<ConnectorSessionCommand, ConnectorMachine>, 'machine' | 'outcomes'> {
+    return this.#link;
+  }
+
+  /** Inner connections: one per agent process and service. */
+  get innerConnections(): number {
+    return this.#inner.connectionCount;
   }
 
   /** Starts dialing; returns at once. */

@@ -1,4 +1,7 @@
 // What tests and benchmarks import.
 export * from './connector-config.js';
 export * from './connector.js';
+export * from './backend-probes.js';
+export * from './connector-health.js';
+export * from './connector-stats.js';
 export * from './service.js';

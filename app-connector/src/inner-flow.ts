@@ -16,12 +16,14 @@ import {
   type EndpointConnection,
   type FailureCode,
   type FlowPreamble,
+  type FlowRecord,
   type Identity,
   type Logger,
   type QuicStream,
   type UdpFlowTable,
 } from '@ztna/protocol';
 import { dialTcpBackend, dialUdpBackend } from './backend.js';
+import type { ConnectorStats } from './connector-stats.js';
 import { isAllowed, type ServedService } from './service.js';
 
 /** A preamble travels in the first packet of its stream; one that never comes holds a flow's place. */
@@ -36,6 +38,7 @@ export interface InnerFlowInit {
   readonly udpFlows: UdpFlowTable;
   readonly agent: Identity;
   readonly service: ServedService;
+  readonly stats: ConnectorStats;
   readonly log: Logger;
   /** Called once, however the flow ends. */
   readonly onDone: () => void;
@@ -43,11 +46,13 @@ export interface InnerFlowInit {
 
 export class InnerFlow {
   readonly #init: InnerFlowInit;
+  readonly #record: FlowRecord;
   #timer: NodeJS.Timeout | undefined;
   #done = false;
 
   constructor(init: InnerFlowInit) {
     this.#init = init;
+    this.#record = init.stats.flows.begin(init.service.name, init.service.protocol);
   }
 
   start(): void {
@@ -57,7 +62,7 @@ export class InnerFlow {
     const chunk = Buffer.allocUnsafe(READ_BYTES);
     stream.handler = {
       onWritable: () => undefined,
-      onReset: () => this.#finish(),
+      onReset: (code) => this.#finish(code),
       onReadable: () => {
         const count = stream.read(chunk);
         const decoded = count > 0 ? decoder.push(chunk.subarray(0, count)) : undefined;
@@ -75,21 +80,24 @@ export class InnerFlow {
     if (!isAllowed(service, agent)) return this.#refuse('agent_not_allowed', failureMeaning('agent_not_allowed'));
     if (preamble.kind !== service.protocol) return this.#refuse('protocol_mismatch', `${service.name} is a ${service.protocol} service`);
     // Until the backend answers nothing more is read: flow control holds the agent back.
-    stream.handler = { onReadable: () => undefined, onWritable: () => undefined, onReset: () => this.#finish() };
+    stream.handler = { onReadable: () => undefined, onWritable: () => undefined, onReset: (code) => this.#finish(code) };
     void (service.protocol === 'tcp' ? this.#runTcp(early) : this.#runUdp(early));
   }
 
   async #runTcp(early: Buffer): Promise<void> {
     const { service, stream, log } = this.#init;
+    const from = performance.now();
     const dialed = await dialTcpBackend(service.backend);
+    if (dialed.ok) this.#init.stats.observeConnect(service.name, (performance.now() - from) / 1000);
     if (!dialed.ok) return this.#refuse(dialed.code, dialed.reason);
     const { socket } = dialed;
     // The agent may have given up meanwhile.
     if (this.#done || stream.isDead) return abortSocket(socket);
     this.#accept();
-    splice({ stream, early, local: localEnd(socket), onDone: ({ code, bytesSent, bytesReceived }) => {
+    this.#record.progress = splice({ stream, early, local: localEnd(socket), onDone: ({ code, bytesSent, bytesReceived }) => {
       log.debug('flow_closed', { service: service.name, ...(code ? { code } : {}), bytesSent, bytesReceived });
-      this.#finish();
+      this.#record.end(code, { bytesSent, bytesReceived });
+      this.#finish(code);
     } });
   }
 
@@ -104,19 +112,22 @@ export class InnerFlow {
   #carryUdp(socket: UdpSocket, early: Buffer): void {
     const { stream, connection, udpFlows } = this.#init;
     let lastActive = performance.now();
+    const progress = { bytesSent: 0, bytesReceived: 0 };
+    this.#record.progress = progress;
     const flow = new UdpFlow({
       stream,
       connection,
       early,
       onPayload: (payload) => {
         lastActive = performance.now();
+        progress.bytesReceived += payload.length;
         socket.send(Buffer.from(payload));
       },
-      onEnd: () => {
+      onEnd: (code) => {
         clearInterval(sweep);
         udpFlows.remove(flow.id);
         socket.close();
-        this.#finish();
+        this.#finish(code);
       },
     });
     const sweep = setInterval(() => {
@@ -124,6 +135,7 @@ export class InnerFlow {
     }, UDP_IDLE_MS / 4);
     socket.on('message', (payload) => {
       lastActive = performance.now();
+      progress.bytesSent += payload.length;
       flow.send(payload);
     });
     // ICMP port unreachable: nobody listens there now. UDP has no connection to end, so the flow stays.
@@ -140,12 +152,13 @@ export class InnerFlow {
     if (this.#done) return;
     refuseFlow(this.#init.stream, code, reason);
     this.#init.log.warn('flow_refused', { service: this.#init.service.name, code, reason });
-    this.#finish();
+    this.#finish(code);
   }
 
-  #finish(): void {
+  #finish(code: FailureCode | undefined): void {
     if (this.#done) return;
     this.#done = true;
+    this.#record.end(code);
     clearTimeout(this.#timer);
     this.#init.onDone();
   }

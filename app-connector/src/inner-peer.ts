@@ -16,6 +16,7 @@ import {
   type Logger,
   type QuicStream,
 } from '@ztna/protocol';
+import type { ConnectorStats } from './connector-stats.js';
 import type { FlowQuota } from './flow-quota.js';
 import { InnerFlow, refuseFlow } from './inner-flow.js';
 import type { ServedService } from './service.js';
@@ -24,6 +25,7 @@ export interface InnerPeerInit {
   readonly trustDomain: string;
   readonly services: ReadonlyMap<string, ServedService>;
   readonly quota: FlowQuota;
+  readonly stats: ConnectorStats;
   readonly log: Logger;
   onStart(connection: EndpointConnection): void;
   onEnd(connection: EndpointConnection): void;
@@ -35,6 +37,7 @@ export class InnerPeer implements ConnectionHandler {
   #agent: Identity | undefined;
   #service: ServedService | undefined;
   #log: Logger;
+  #judged = false;
 
   constructor(init: InnerPeerInit) {
     this.#init = init;
@@ -47,6 +50,7 @@ export class InnerPeer implements ConnectionHandler {
 
   onEstablished(connection: EndpointConnection): void {
     const refusal = this.#admit(connection);
+    this.#judge(refusal?.code);
     if (!refusal) return;
     this.#log.warn('agent_refused', { code: refusal.code, reason: refusal.reason });
     connection.close(refusal.code, refusal.reason);
@@ -58,22 +62,31 @@ export class InnerPeer implements ConnectionHandler {
 
   onStream(connection: EndpointConnection, stream: QuicStream): void {
     stream.endMark = true;
-    const { quota } = this.#init;
+    const { quota, stats } = this.#init;
     const agent = this.#agent;
     const service = this.#service;
     if (!agent || !service) return; // being closed; a stream without a handler is reset
     if (!quota.take(agent.name)) {
       refuseFlow(stream, 'too_many_flows', failureMeaning('too_many_flows'));
+      stats.flows.begin(service.name, service.protocol).end('too_many_flows');
       this.#log.warn('flow_refused', { service: service.name, code: 'too_many_flows' });
       return;
     }
-    const flow = new InnerFlow({ stream, connection, udpFlows: this.#udpFlows, agent, service, log: this.#log, onDone: () => quota.release(agent.name) });
+    const flow = new InnerFlow({ stream, connection, udpFlows: this.#udpFlows, agent, service, stats, log: this.#log, onDone: () => quota.release(agent.name) });
     flow.start();
   }
 
   onEnd(connection: EndpointConnection, end: ConnectionEnd): void {
+    this.#judge(end.code);
     this.#log.debug('agent_connection_ended', { code: end.code, reason: end.reason });
     this.#init.onEnd(connection);
+  }
+
+  /** How its handshake ended: counted once. */
+  #judge(code: FailureCode | undefined): void {
+    if (this.#judged) return;
+    this.#judged = true;
+    this.#init.stats.handshakes.count(code);
   }
 
   #admit(connection: EndpointConnection): { code: FailureCode; reason: string } | undefined {

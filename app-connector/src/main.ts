@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // app-connector: reads arguments, loads the configuration, serves until it is told to stop.
 
-import { createLogger, formatIdentity, loadClientSettings, loadConfig, probeUdp, programOutput, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings } from '@ztna/protocol';
+import { createLogger, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, runHealth, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings, type HealthOptions } from '@ztna/protocol';
 import { Command } from 'commander';
 import { connectorSchema, servedServices, type ConnectorConfig } from './connector-config.js';
+import { openConnectorHealth } from './connector-health.js';
 import { Connector } from './connector.js';
 
 const NAME = 'app-connector';
@@ -24,11 +25,19 @@ const run = async (options: { config: string }): Promise<void> => {
   const { config, settings } = load(options.config);
   const log = createLogger({ name: NAME, ...config.log });
   const udp = await probeUdp(settings.udp);
-  const connector = new Connector({ ...settings, services: servedServices(config), log });
+  const services = servedServices(config);
+  const connector = new Connector({ ...settings, services, log });
   log.info('starting', { identity: formatIdentity(settings.tls.identity), services: Object.keys(config.services), ...udp });
+  const health = await openConnectorHealth({ name: NAME, section: config.health, tls: settings.tls, services, connector, log }).catch(async (error: unknown) => {
+    await connector.stop();
+    throw error;
+  });
   connector.start();
-  log.info('stopping', { signal: await stopSignal() });
+  const signal = await stopSignal();
+  health?.drain();
+  log.info('stopping', { signal });
   await connector.stop();
+  await health?.stop();
   log.info('stopped');
 };
 
@@ -46,5 +55,7 @@ const program = new Command(NAME)
   .exitOverride();
 program.command('run').description('serve until SIGTERM or SIGINT').requiredOption('-c, --config <file>', 'connector.yaml').action(run);
 program.command('check').description('check the configuration and every file it names').requiredOption('-c, --config <file>', 'connector.yaml').action(check);
+program.command('health').description(HEALTH_DESCRIPTION).requiredOption('-c, --config <file>', 'connector.yaml').option(...LIVE_OPTION)
+  .action((options: HealthOptions) => runHealth(options, connectorSchema));
 
 await runProgram(NAME, () => program.parseAsync());

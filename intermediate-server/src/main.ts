@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // intermediate-server: reads arguments, loads the configuration, starts the relay, drains on SIGTERM.
 
-import { createLogger, describeUdp, formatAddress, formatIdentity, openDatagramSocket, programOutput, runProgram, stopSignal, VERSION } from '@ztna/protocol';
+import { createLogger, describeUdp, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
 import { LiveReload } from './live-reload.js';
-import { loadRelaySettings } from './relay-config.js';
+import { loadRelaySettings, relaySchema } from './relay-config.js';
 import { openRelayHealth } from './relay-health.js';
 import { RelayServer } from './relay-server.js';
 
@@ -20,7 +20,10 @@ const run = async ({ config }: { config: string }): Promise<void> => {
     health?.apply({ settings: changed.health, tls: changed.tls });
     return server.apply(changed, changedAt);
   }, log);
-  const health = await openRelayHealth({ name: NAME, settings, server, reload, log });
+  const health = await openRelayHealth({ name: NAME, settings, server, reload, log }).catch(async (error: unknown) => {
+    await server.close();
+    throw error;
+  });
   await reload.start();
   const signal = await stopSignal();
   reload.stop();
@@ -45,5 +48,7 @@ const program = new Command(NAME)
   .exitOverride();
 program.command('run').description('run the relay until SIGTERM or SIGINT').requiredOption('-c, --config <file>', 'relay.yaml').action(run);
 program.command('check').description('check the configuration and every file it names').requiredOption('-c, --config <file>', 'relay.yaml').action(check);
+program.command('health').description(HEALTH_DESCRIPTION).requiredOption('-c, --config <file>', 'relay.yaml').option(...LIVE_OPTION)
+  .action((options: HealthOptions) => runHealth(options, relaySchema));
 
 await runProgram(NAME, () => program.parseAsync());

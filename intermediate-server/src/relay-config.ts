@@ -1,6 +1,7 @@
 // relay.yaml and the files it names: everything the relay needs, loaded and checked before a socket opens.
 
 import {
+  checkHealthGuard,
   durationMs,
   filePath,
   listenAddress,
@@ -13,7 +14,7 @@ import {
   parseKeyring,
   parsePolicy,
   parseRevocations,
-  serverHealthSection,
+  serverHealthKeys,
   tlsSection,
   udpMode,
   type HealthSettings,
@@ -45,7 +46,7 @@ export const relaySchema = z.strictObject({
   udp: udpMode,
   log: logSection,
   /** Probes and metrics. Default: nothing listens. */
-  health: serverHealthSection(9433).optional(),
+  health: z.strictObject(serverHealthKeys(9433)).superRefine(checkHealthGuard).optional(),
 });
 
 export interface RelaySettings {

@@ -11,14 +11,20 @@ import {
   single,
   type DatagramCounters,
   type MetricFamily,
+  type PacketDropReason,
+  type RelayMachine,
   type RelayStats,
 } from '@ztna/protocol';
 import type { LiveReload } from './live-reload.js';
 import type { RelayOutcomes } from './relay-outcomes.js';
-import type { RelayServer } from './relay-server.js';
 
 export interface RelayMetricsSources {
-  readonly server: Pick<RelayServer, 'machine' | 'packetDrops' | 'outcomes' | 'authorities'>;
+  readonly server: {
+    readonly machine: Pick<RelayMachine, 'counters' | 'stats'>;
+    readonly packetDrops: Readonly<Record<PacketDropReason, number>>;
+    readonly outcomes: RelayOutcomes;
+    readonly authorities: { readonly revocations: { readonly size: number } };
+  };
   readonly reload: Pick<LiveReload, 'applied' | 'refused' | 'ageSeconds'>;
 }
 
@@ -56,14 +62,14 @@ const datagramMetrics = (counters: DatagramCounters): MetricFamily[] => [
   ),
 ];
 
-const packetMetrics = (server: Pick<RelayServer, 'packetDrops'>): MetricFamily[] => [
+const packetMetrics = (server: Pick<RelayMetricsSources['server'], 'packetDrops'>): MetricFamily[] => [
   byLabel(
     {
       type: 'counter',
       name: 'ztna_relay_packets_dropped_total',
       help: 'UDP packets that never reached a connection',
       label: 'reason',
-      set: { values: PACKET_DROP_REASONS, described: '[packet drop reasons](architecture.md#a-datagram-step-by-step)' },
+      set: { values: PACKET_DROP_REASONS, described: '[packet drop reasons](architecture.md#the-walk-of-a-datagram)' },
     },
     (reason) => server.packetDrops[reason],
   ),
@@ -94,7 +100,7 @@ const outcomeMetrics = (outcomes: RelayOutcomes): MetricFamily[] => [
   },
 ];
 
-const reloadMetrics = (server: Pick<RelayServer, 'authorities'>, reload: RelayMetricsSources['reload']): MetricFamily[] => [
+const reloadMetrics = (server: Pick<RelayMetricsSources['server'], 'authorities'>, reload: RelayMetricsSources['reload']): MetricFamily[] => [
   byLabel(
     { type: 'counter', name: 'ztna_relay_reloads_total', help: 'Times that changed files were read', label: 'result', set: { values: ['applied', 'refused'] as const } },
     (result) => reload[result],

@@ -106,3 +106,7 @@ export * from './observe/health-section.js';
 export * from './observe/health-handler.js';
 export * from './observe/health-server.js';
 export * from './observe/health-service.js';
+export * from './observe/flow-ledger.js';
+export * from './observe/link-metrics.js';
+export * from './observe/health-query.js';
+export * from './process/health-command.js';

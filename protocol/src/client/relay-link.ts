@@ -13,6 +13,7 @@ import type { LinkInit } from '../machine/client/link-types.js';
 import type { EndpointConnection } from '../quic/endpoint-connection.js';
 import { createQuicConfig } from '../quic/quiche-adapter.js';
 import { OUTER_PROFILE } from '../quic/transport-profiles.js';
+import { LinkOutcomes } from '../observe/link-metrics.js';
 import { SOFTWARE } from '../software.js';
 import { mintToken } from '../token/mint-token.js';
 import { formatAddress } from '../udp/datagram-socket.js';
@@ -34,6 +35,7 @@ export interface RelayLinkInit<Extra extends Command, Machine extends ClientMach
 
 export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extra>> {
   readonly machine: Machine;
+  readonly outcomes = new LinkOutcomes();
   readonly #driver: RelayDriver<Extra>;
   readonly #log: Logger;
 
@@ -82,7 +84,9 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
     await this.#driver.stop();
   }
 
-  #report({ event: { level, name, ...fields } }: EventCommand): void {
+  #report({ event }: EventCommand): void {
+    this.outcomes.countEvent(event);
+    const { level, name, ...fields } = event;
     this.#log[level](name, fields);
   }
 }

@@ -43,8 +43,16 @@ export interface SpliceInit {
   readonly onDone: (result: SpliceResult) => void;
 }
 
-/** Starts moving bytes, local ones at once, even while the gate is closed. */
-export const splice = (init: SpliceInit): void => new Splice(init).start(init.early);
+/**
+ * Starts moving bytes, local ones at once, even while the gate is closed.
+ *
+ * @returns the bytes moved so far, whenever they are read
+ */
+export const splice = (init: SpliceInit): Pick<SpliceResult, 'bytesSent' | 'bytesReceived'> => {
+  const started = new Splice(init);
+  started.start(init.early);
+  return started;
+};
 
 class Splice {
   readonly #stream: QuicStream;
@@ -65,6 +73,14 @@ class Splice {
     this.#local = local;
     this.#gate = gate;
     this.#onDone = onDone;
+  }
+
+  get bytesSent(): number {
+    return this.#bytesSent;
+  }
+
+  get bytesReceived(): number {
+    return this.#bytesReceived;
   }
 
   start(early: Buffer | undefined): void {

@@ -20,7 +20,8 @@ const client = z.string().refine(
   `must be <role>/<name> with role ${ROLES.join(', ')}, such as agent/prometheus`,
 );
 
-const shape = (port: number) => ({
+/** The keys for an agent, whose certificate is no server's. @param port the default one, on loopback */
+export const clientHealthKeys = (port: number) => ({
   /** TCP. Default: loopback, so that only this machine reaches it. */
   listen: listenAddress.default({ host: '127.0.0.1', port }),
   /** False: probes only. */
@@ -37,27 +38,22 @@ interface Guarded {
   readonly clients?: readonly string[];
 }
 
-const checkGuard = ({ listen, metrics, token, tls = false, clients = [] }: Guarded, context: z.RefinementCtx): void => {
+/** For `superRefine`: nobody gets at /metrics over a network without showing something. */
+export const checkHealthGuard = ({ listen, metrics, token, tls = false, clients = [] }: Guarded, context: z.RefinementCtx): void => {
   const fault = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
   if (clients.length > 0 && !tls) fault('clients', 'needs `tls: true`: a client can only show a certificate over TLS');
   if (isLoopback(listen.host) || !metrics || token !== undefined || clients.length > 0) return;
   fault('listen', 'is not a loopback address, and whoever reached it could read /metrics: set `token` (or `clients` with `tls`), or `metrics: false` for probes alone');
 };
 
-/** Of a process whose certificate may serve TLS. @param port the default one, on loopback */
-export const serverHealthSection = (port: number) =>
-  z
-    .strictObject({
-      ...shape(port),
-      /** HTTPS with this process's own certificate. */
-      tls: z.boolean().default(false),
-      /** Identities that may scrape with their certificate instead of a token. */
-      clients: z.array(client).max(MAX_CLIENTS).default([]),
-    })
-    .superRefine(checkGuard);
-
-/** Of an agent, whose certificate is no server's: without TLS. @param port the default one, on loopback */
-export const clientHealthSection = (port: number) => z.strictObject(shape(port)).superRefine(checkGuard);
+/** The keys for a process whose certificate may serve TLS; check them with `checkHealthGuard`. @param port the default one, on loopback */
+export const serverHealthKeys = (port: number) => ({
+  ...clientHealthKeys(port),
+  /** HTTPS with this process's own certificate. */
+  tls: z.boolean().default(false),
+  /** Identities that may scrape with their certificate instead of a token. */
+  clients: z.array(client).max(MAX_CLIENTS).default([]),
+});
 
 export interface HealthSettings {
   readonly listen: HostPort;

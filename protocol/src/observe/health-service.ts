@@ -3,7 +3,7 @@
 
 import type { TlsMaterial } from '../config/tls-material.js';
 import type { Logger } from '../log/logger.js';
-import { formatAddress } from '../udp/datagram-socket.js';
+import { formatAddress, type SocketAddress } from '../udp/datagram-socket.js';
 import { certificateFamily, certificateFault, certificateWindow, type CertificateWindow } from './certificate-window.js';
 import { accessOf, type HealthTrust } from './health-access.js';
 import { HealthHandler } from './health-handler.js';
@@ -27,6 +27,8 @@ export interface HealthServiceInit {
 }
 
 export class HealthService {
+  /** Everything that /metrics shows; empty without metrics. */
+  families: readonly MetricFamily[] = [];
   readonly #trust: HealthTrust;
   #settings: HealthSettings;
   #certificates: CertificateWindow;
@@ -59,6 +61,10 @@ export class HealthService {
     this.#server?.setTls(tls);
   }
 
+  get local(): SocketAddress {
+    return this.#server!.local;
+  }
+
   /** From now on not ready: the process was asked to stop. */
   drain(): void {
     this.#draining = true;
@@ -70,7 +76,6 @@ export class HealthService {
   }
 
   async #start({ program, settings, tls, families, readiness, log }: HealthServiceInit): Promise<void> {
-    const own: MetricFamily[] = [];
     let metrics: { contentType: string; render: () => Promise<string> } | undefined;
     const handler: HealthHandler = new HealthHandler({
       readiness: () => [...this.#ownFaults(), ...readiness()],
@@ -84,8 +89,8 @@ export class HealthService {
       const { createMetricsRenderer, METRICS_CONTENT_TYPE } = await import('./prometheus-registry.js');
       const process = processMetrics(program);
       this.#stopProcessMetrics = () => process.stop();
-      own.push(...process.families, certificateFamily(() => this.#certificates), this.#drainingFamily(), ...handler.families);
-      metrics = { contentType: METRICS_CONTENT_TYPE, render: createMetricsRenderer([...own, ...families]) };
+      this.families = [...process.families, certificateFamily(() => this.#certificates), this.#drainingFamily(), ...handler.families, ...families];
+      metrics = { contentType: METRICS_CONTENT_TYPE, render: createMetricsRenderer(this.families) };
     }
     const { listen, tls: withTls } = settings;
     this.#server = await HealthServer.open({ listen, tls: withTls ? tls : undefined, handle: (request, response) => handler.handle(request, response) });
