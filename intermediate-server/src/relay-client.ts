@@ -71,18 +71,25 @@ export class RelayClient implements ConnectionHandler {
     const id = this.#id;
     const { machine } = this.#server;
     this.control = new ControlChannel(stream, {
+      admit: () => this.#admit(id),
       onMessage: (message) => machine.handleControl(id, message, performance.now()),
       onFault: (fault) => machine.handleControlFault(id, fault, performance.now()),
       onControlEnd: (code) => this.#handleControlEnd(connection, id, code),
     });
   }
 
+  /** The time for which it was to send nothing is over. */
+  resumeControl(): void {
+    this.control?.resume();
+    this.#server.pump();
+  }
+
   /** Steps 4 and 5. */
-  onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {
+  onDatagram(connection: EndpointConnection, payload: Buffer, length: number): void {
     if (this.#id === undefined) return;
-    const target = this.#server.machine.handleDatagram(this.#id, payload, length);
+    const target = this.#server.machine.handleDatagram(this.#id, payload, length, connection.turnAt);
     if (target >= 0) this.#server.forward(target, payload.subarray(0, length));
-    else if (target === DATAGRAM_REPLY) this.connection?.sendDatagram(payload.subarray(0, length));
+    else if (target === DATAGRAM_REPLY) connection.sendDatagram(payload.subarray(0, length));
   }
 
   onDelivered(): void {
@@ -96,11 +103,18 @@ export class RelayClient implements ConnectionHandler {
   onEnd(_connection: EndpointConnection, end: ConnectionEnd): void {
     this.connection = undefined;
     this.control?.stop();
+    this.#server.pauses.remove(this);
     if (this.#id === undefined) return this.#refused(end);
     this.#server.machine.handleDisconnected(this.#id, performance.now());
     this.#server.release(this.#id);
     this.#id = undefined;
     this.#server.pump();
+  }
+
+  #admit(id: number): boolean {
+    if (this.#server.machine.admitControl(id, performance.now())) return true;
+    this.#server.pauses.add(this);
+    return false;
   }
 
   /** The client ended its control stream, or does not read it, while its connection stands. */

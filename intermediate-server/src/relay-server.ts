@@ -11,6 +11,7 @@
 import { performance } from 'node:perf_hooks';
 import { randomBytes, type X509Certificate } from 'node:crypto';
 import {
+  ConnectionRateTable,
   createQuicConfig,
   DATAGRAM_QUEUE_FULL,
   DATAGRAM_QUEUED,
@@ -37,6 +38,7 @@ import {
   type TlsMaterial,
 } from '@ztna/protocol';
 import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
+import { ControlPauses } from './control-pauses.js';
 import type { RelayServerLimits } from './limits-section.js';
 import { RelayClient } from './relay-client.js';
 import { RelayOutcomes } from './relay-outcomes.js';
@@ -63,6 +65,7 @@ export class RelayServer {
   readonly machine: RelayMachine;
   readonly outcomes = new RelayOutcomes();
   readonly #revocationTimer = new RevocationTimer(this.outcomes.revocation);
+  readonly pauses = new ControlPauses();
   readonly #endpoint: Endpoint;
   readonly #log: Logger;
   readonly #clients: (RelayClient | undefined)[] = [];
@@ -87,6 +90,8 @@ export class RelayServer {
       randomU32: () => randomBytes(4).readUInt32BE(),
       wallClock: Date.now,
       limits: limits.machine,
+      rates: new ConnectionRateTable(limits.rates),
+      isStrained: () => false,
       verifyToken: (token, context) => {
         const verdict = verifyToken(token, { ...context, audience, now: context.nowEpochMs }, this.#authorities.keyring, replayLog);
         return verdict.ok ? { ok: true, services: verdict.claims.services, keyId: verdict.keyId } : verdict;
@@ -161,6 +166,7 @@ export class RelayServer {
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     clearInterval(this.#reviewTimer);
+    this.pauses.stop();
     await this.#endpoint.close('draining');
     clearTimeout(this.#timer);
   }

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { randomBytes } from 'node:crypto';
 import {
+  ConnectionRateTable,
   ControlChannel,
   createQuicConfig,
   DEFAULT_RELAY_LIMITS,
@@ -47,6 +48,8 @@ export class RogueRelay {
       randomU32: () => randomBytes(4).readUInt32BE(),
       wallClock: Date.now,
       limits: DEFAULT_RELAY_LIMITS,
+      rates: new ConnectionRateTable(),
+      isStrained: () => false,
     });
     const config = createQuicConfig({ ...OUTER_PROFILE, caPem: Buffer.from(caPem), certificatePem: Buffer.from(certificatePem), keyPem: Buffer.from(keyPem) });
     const socket = await openPlainSocket({ host: '127.0.0.1', port: 0 });
@@ -84,7 +87,7 @@ export class RogueRelay {
       onDatagram: (_connection, payload, length) => {
         const datagram = payload.subarray(0, length);
         this.datagrams.push(Buffer.from(datagram));
-        const target = this.#machine.handleDatagram(id, datagram, length);
+        const target = this.#machine.handleDatagram(id, datagram, length, performance.now());
         this.#clients.get(target)?.connection.sendDatagram(datagram);
       },
       onDelivered: () => this.#pump(),

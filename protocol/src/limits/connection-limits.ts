@@ -72,6 +72,14 @@ export class ConnectionLimits {
     this.#bytes = new TokenBucket(rates.bytes, now);
   }
 
+  /** Another configuration from `now` on; the buckets keep what they hold. `opens` is left to whom it belongs. */
+  setRates(rates: ConnectionRateTable, now: number): void {
+    this.registrations.setRate(rates.registrations, now);
+    this.controlMessages.setRate(rates.controlMessages, now);
+    this.#datagrams.setRate(rates.datagrams, now);
+    this.#bytes.setRate(rates.bytes, now);
+  }
+
   /**
    * One received datagram of `bytes`: 0 (`DATAGRAM_ALLOWED`) or an index into `RATE_DROP_REASONS`.
    * One that is refused for its bytes has still cost a datagram: it was received and decrypted.

@@ -43,19 +43,30 @@ export class BucketRate implements Rate {
  * at all, and refilling goes on from the new reading. Forwards, however far: the bucket is full, no more.
  */
 export class TokenBucket {
-  readonly rate: BucketRate;
+  #rate: BucketRate;
   #tokens: number;
   #at: number;
 
   constructor(rate: BucketRate, now: number) {
-    this.rate = rate;
+    this.#rate = rate;
     this.#tokens = rate.burst;
     this.#at = now;
   }
 
+  get rate(): BucketRate {
+    return this.#rate;
+  }
+
+  /** Another rate from `now` on. What it holds is kept as far as it fits: changing the rate refills nothing. */
+  setRate(rate: BucketRate, now: number): void {
+    this.#tokens = Math.min(this.available(now), rate.burst);
+    this.#at = now;
+    this.#rate = rate;
+  }
+
   /** Takes `cost` tokens, or none and returns false. `cost` above the burst is never granted. */
   take(now: number, cost = 1): boolean {
-    const { rate } = this;
+    const rate = this.#rate;
     const elapsed = now - this.#at;
     // A reading that is no number passes neither test and leaves the bucket as it was.
     if (elapsed > 0) {
@@ -73,7 +84,7 @@ export class TokenBucket {
   /** Tokens it holds at `now`; below zero by at most the slack. Changes nothing. */
   available(now: number): number {
     const elapsed = now - this.#at;
-    return elapsed > 0 ? Math.min(this.rate.burst, this.#tokens + elapsed * this.rate.perMs) : this.#tokens;
+    return elapsed > 0 ? Math.min(this.#rate.burst, this.#tokens + elapsed * this.#rate.perMs) : this.#tokens;
   }
 
   /**
@@ -81,7 +92,7 @@ export class TokenBucket {
    * would now, Infinity if it never will. Changes nothing.
    */
   untilAvailable(now: number, cost = 1): number {
-    const { burst, perMs, slack } = this.rate;
+    const { burst, perMs, slack } = this.#rate;
     const missing = cost - this.available(now) - slack;
     if (missing <= 0) return 0;
     return cost > burst + slack ? Infinity : Math.ceil(missing / perMs);
@@ -89,6 +100,6 @@ export class TokenBucket {
 
   /** A full bucket is as good as a new one: whoever holds it may forget it. */
   isFull(now: number): boolean {
-    return this.available(now) >= this.rate.burst;
+    return this.available(now) >= this.#rate.burst;
   }
 }

@@ -2,7 +2,7 @@
 // backlog towards a peer that does not read. Framing and schema are wire/control-codec.ts.
 
 import type { FailureCode } from '../failure-codes.js';
-import { ControlDecoder, encodeControl, type ControlFault } from '../wire/control-codec.js';
+import { ControlDecoder, encodeControl, type ControlDecoded, type ControlFault } from '../wire/control-codec.js';
 import { MAX_CONTROL_BYTES, type ControlMessage } from '../wire/control-messages.js';
 import type { QuicStream } from './quic-stream.js';
 
@@ -10,6 +10,8 @@ import type { QuicStream } from './quic-stream.js';
 export const MAX_CONTROL_BACKLOG_BYTES = 4 * MAX_CONTROL_BYTES;
 
 export interface ControlHandler {
+  /** Asked before each message or fault is handed over; false: it waits, and nothing more is read, until `resume`. Default: true. */
+  admit?(): boolean;
   onMessage(message: ControlMessage): void;
   /** A message that could not be decoded. After a fatal fault nothing more is read; answers still go out. */
   onFault(fault: ControlFault): void;
@@ -27,6 +29,9 @@ export class ControlChannel {
   #backlogBytes = 0;
   #ended = false;
   #deaf = false;
+  #paused = false;
+  /** What was not admitted, to be asked about again. */
+  #held: ControlDecoded | undefined;
 
   constructor(stream: QuicStream, handler: ControlHandler) {
     this.#stream = stream;
@@ -48,9 +53,16 @@ export class ControlChannel {
     if (this.#backlogBytes > MAX_CONTROL_BACKLOG_BYTES) this.#end('slow_reader');
   }
 
+  /** Reads on after `admit` said no. */
+  resume(): void {
+    this.#paused = false;
+    this.#read();
+  }
+
   /** No message is delivered or sent any more. */
   stop(): void {
     this.#ended = true;
+    this.#held = undefined;
     this.#backlog.length = 0;
   }
 
@@ -69,22 +81,34 @@ export class ControlChannel {
   }
 
   #read(): void {
+    if (this.#paused) return;
     const chunk = Buffer.allocUnsafe(READ_BYTES);
-    for (let count; !this.#ended && !this.#deaf && (count = this.#stream.read(chunk)) > 0; ) {
+    this.#deliver();
+    for (let count; this.#isReading && (count = this.#stream.read(chunk)) > 0; ) {
       this.#decoder.push(chunk.subarray(0, count));
-      for (let decoded; !this.#ended && (decoded = this.#decoder.next()); ) {
-        if (decoded.ok) {
-          this.#handler.onMessage(decoded.message);
-          continue;
-        }
+      this.#deliver();
+    }
+    if (this.#stream.readFinished && this.#isReading) this.#end(this.#decoder.isPartial ? 'control_message_malformed' : 'protocol_error');
+  }
+
+  get #isReading(): boolean {
+    return !this.#ended && !this.#deaf && !this.#paused;
+  }
+
+  /** Hands over what has been decoded, as far as it is admitted. */
+  #deliver(): void {
+    for (let decoded; this.#isReading && (decoded = this.#held ?? this.#decoder.next()); ) {
+      this.#held = undefined;
+      if (this.#handler.admit?.() === false) {
+        this.#held = decoded;
+        this.#paused = true;
+      } else if (decoded.ok) {
+        this.#handler.onMessage(decoded.message);
+      } else {
+        this.#deaf = decoded.fatal;
         this.#handler.onFault(decoded);
-        if (decoded.fatal) {
-          this.#deaf = true;
-          return;
-        }
       }
     }
-    if (this.#stream.readFinished && !this.#deaf) this.#end(this.#decoder.isPartial ? 'control_message_malformed' : 'protocol_error');
   }
 
   #end(code: FailureCode): void {

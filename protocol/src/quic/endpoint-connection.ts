@@ -34,6 +34,8 @@ export interface ConnectionHandler {
 /** What a connection needs of its endpoint. */
 export interface ConnectionOwner {
   readonly scratch: Buffer;
+  /** When the turn under way began, ms: the time of everything in it. */
+  readonly turnAt: number;
   markDirty(connection: EndpointConnection): void;
   provisionConnectionIds(connection: EndpointConnection): void;
   releaseConnectionId(connection: EndpointConnection, id: Uint8Array): void;
@@ -103,6 +105,11 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     // The stream exists for QUIC once something is written; an empty write claims the id.
     this.quic.writeStream(stream.id, new Uint8Array(0), false);
     return stream;
+  }
+
+  /** When the endpoint's turn under way began, in milliseconds of `performance.now()`: the clock of the datagram path. */
+  get turnAt(): number {
+    return this.#owner.turnAt;
   }
 
   sendDatagram(payload: Uint8Array): DatagramOutcome {

@@ -62,6 +62,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   readonly #byId = new Map<string, EndpointConnection>();
   readonly #connections = new Set<EndpointConnection>();
   readonly #wheel: TimerWheel<EndpointConnection>;
+  turnAt: number;
   #liveCount = 0;
   #touched: EndpointConnection[] = [];
   #dirty: EndpointConnection[] = [];
@@ -77,6 +78,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#server = server;
     this.#onHandlerError = onHandlerError;
     const now = performance.now();
+    this.turnAt = now;
     this.#runs = new PacketRuns(socket);
     this.#firstContact = new FirstContact(this.#runs, server?.retry ?? true, now);
     this.#wheel = new TimerWheel(now);
@@ -206,6 +208,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   #turn(): void {
     if (this.#closedWith || this.#inTurn) return;
     this.#inTurn = true;
+    this.turnAt = performance.now();
     const touched = this.#touched;
     this.#touched = [];
     for (const connection of touched) {
@@ -312,7 +315,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   readonly #onTimer = (): void => {
     this.#timerAt = Infinity;
     this.#inTurn = true;
-    this.#wheel.advance(performance.now(), (connection) => {
+    this.turnAt = performance.now();
+    this.#wheel.advance(this.turnAt, (connection) => {
       connection.quic.handleTimeout();
       this.#deliver(connection);
       this.markDirty(connection);

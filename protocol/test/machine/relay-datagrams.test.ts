@@ -17,9 +17,9 @@ const KEEPALIVE_ACK = 2;
 t.test('forwards in both directions, rewriting slot and tag and nothing else', (t) => {
   const { relay, agentEnd, connectorEnd } = withSession();
   const there = datagram(agentEnd);
-  t.equal(relay.machine.handleDatagram(1, there, there.length), 2);
+  t.equal(relay.machine.handleDatagram(1, there, there.length, relay.now), 2);
   t.same(there, datagram(connectorEnd));
-  t.equal(relay.machine.handleDatagram(2, there, there.length), 1);
+  t.equal(relay.machine.handleDatagram(2, there, there.length, relay.now), 1);
   t.same(there, datagram(agentEnd));
   t.equal(relay.machine.nextCommand(), undefined, 'no command for a datagram');
   t.match(relay.machine.counters.totals(), { received: 2, forwarded: 0, consumed: 0 }, 'the driver counts forwarding');
@@ -30,7 +30,7 @@ t.test('leaves bytes behind the length of a datagram alone', (t) => {
   const { relay, agentEnd, connectorEnd } = withSession();
   const buffer = new Uint8Array(64).fill(0xee);
   buffer.set(datagram(agentEnd));
-  relay.machine.handleDatagram(1, buffer, HEADER_BYTES);
+  relay.machine.handleDatagram(1, buffer, HEADER_BYTES, relay.now);
   t.same(buffer.subarray(0, HEADER_BYTES + 3), datagram(connectorEnd));
   t.ok(buffer.subarray(HEADER_BYTES + 3).every((byte) => byte === 0xee));
   t.end();
@@ -40,17 +40,17 @@ t.test('keeps sessions of one pair apart', (t) => {
   const { relay, agentEnd: firstEnd } = withSession();
   const second = relay.session(1, 'web');
   const bytes = datagram(second.agentEnd);
-  relay.machine.handleDatagram(1, bytes, bytes.length);
+  relay.machine.handleDatagram(1, bytes, bytes.length, relay.now);
   t.same(bytes, datagram(second.connectorEnd));
   const mixed = datagram({ slot: second.agentEnd.slot, tag: firstEnd.tag });
-  t.equal(relay.machine.handleDatagram(1, mixed, mixed.length), DATAGRAM_DROPPED);
+  t.equal(relay.machine.handleDatagram(1, mixed, mixed.length, relay.now), DATAGRAM_DROPPED);
   t.end();
 });
 
 t.test('turns a keepalive into its answer, payload kept, and counts it as consumed', (t) => {
   const { relay, agentEnd } = withSession();
   const bytes = datagram(agentEnd, KEEPALIVE);
-  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length), DATAGRAM_REPLY);
+  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length, relay.now), DATAGRAM_REPLY);
   t.same(bytes, datagram(agentEnd, KEEPALIVE_ACK));
   t.match(relay.machine.counters.totals(), { received: 1, consumed: 1 });
   t.end();
@@ -59,7 +59,7 @@ t.test('turns a keepalive into its answer, payload kept, and counts it as consum
 t.test('consumes the answer to a keepalive', (t) => {
   const { relay, agentEnd } = withSession();
   const bytes = datagram(agentEnd, KEEPALIVE_ACK);
-  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length), DATAGRAM_CONSUMED);
+  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length, relay.now), DATAGRAM_CONSUMED);
   t.same(bytes, datagram(agentEnd, KEEPALIVE_ACK));
   t.match(relay.machine.counters.totals(), { received: 1, consumed: 1 });
   t.end();
@@ -98,7 +98,7 @@ for (const [what, { reason, conn = 1, bytes }] of Object.entries(dropCases)) {
     relay.hello(4, 'agent');
     const sent = bytes(session);
     const before = Uint8Array.from(sent);
-    t.equal(relay.machine.handleDatagram(conn, sent, sent.length), DATAGRAM_DROPPED);
+    t.equal(relay.machine.handleDatagram(conn, sent, sent.length, relay.now), DATAGRAM_DROPPED);
     t.same(sent, before);
     const { received, dropped } = relay.machine.counters.totals();
     t.equal(received, 1);
@@ -112,7 +112,7 @@ t.test('answers and reports the first datagram of a connection for the session o
   relay.joinAgent(3, 'bob');
   for (const { slot } of [agentEnd, connectorEnd, agentEnd]) {
     const guess = datagram({ slot, tag: 0 });
-    relay.machine.handleDatagram(3, guess, guess.length);
+    relay.machine.handleDatagram(3, guess, guess.length, relay.now);
   }
   const code = 'session_unknown';
   t.same(relay.take(), [
@@ -129,9 +129,9 @@ t.test('does not forward before the connector has accepted, from either end', (t
   relay.joinConnector(2, 'c1', ['web']);
   const { session } = incomingOf(relay.open(1, 'web')).message;
   const fromConnector = datagram(session);
-  t.equal(relay.machine.handleDatagram(2, fromConnector, fromConnector.length), DATAGRAM_DROPPED);
+  t.equal(relay.machine.handleDatagram(2, fromConnector, fromConnector.length, relay.now), DATAGRAM_DROPPED);
   const fromAgent = datagram({ slot: 0, tag: 0xa000_0001 });
-  t.equal(relay.machine.handleDatagram(1, fromAgent, fromAgent.length), DATAGRAM_DROPPED);
+  t.equal(relay.machine.handleDatagram(1, fromAgent, fromAgent.length, relay.now), DATAGRAM_DROPPED);
   t.equal(relay.machine.counters.dropped('slot_unknown'), 2);
   t.end();
 });
@@ -150,7 +150,7 @@ for (const [what, end] of Object.entries(endings)) {
     end(relay, session);
     for (const [conn, handle] of [[1, session.agentEnd], [2, session.connectorEnd]] as const) {
       const bytes = datagram(handle);
-      t.equal(relay.machine.handleDatagram(conn, bytes, bytes.length), DATAGRAM_DROPPED);
+      t.equal(relay.machine.handleDatagram(conn, bytes, bytes.length, relay.now), DATAGRAM_DROPPED);
     }
     t.equal(relay.machine.counters.dropped('slot_unknown'), 2);
     t.end();
@@ -161,7 +161,7 @@ t.test('drops what a connection sends after the relay has closed it', (t) => {
   const { relay, agentEnd } = withSession();
   relay.machine.handleControlFault(1, { code: 'protocol_error', reason: 'no', fatal: true }, 0);
   const bytes = datagram(agentEnd);
-  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length), DATAGRAM_DROPPED);
+  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length, relay.now), DATAGRAM_DROPPED);
   t.equal(relay.machine.counters.dropped('not_registered'), 1);
   t.end();
 });
@@ -173,7 +173,7 @@ t.test('forwards on every session of a table that has grown', (t) => {
   const sessions = Array.from({ length: 1500 }, () => relay.session(1, 'web'));
   const misrouted = sessions.filter(({ agentEnd, connectorEnd }) => {
     const bytes = datagram(agentEnd);
-    return relay.machine.handleDatagram(1, bytes, bytes.length) !== 2 || !equal(bytes, datagram(connectorEnd));
+    return relay.machine.handleDatagram(1, bytes, bytes.length, relay.now) !== 2 || !equal(bytes, datagram(connectorEnd));
   });
   t.same(misrouted, []);
   t.end();

@@ -3,6 +3,7 @@
 // allocation: an open takes one for the agent's end, then one per connector asked.
 
 import {
+  ConnectionRateTable,
   DEFAULT_RELAY_LIMITS,
   HEADER_BYTES,
   parsePolicy,
@@ -10,8 +11,10 @@ import {
   writeHeader,
   type ControlMessage,
   type ControlMessageOf,
+  type ConnectionRates,
   type FailureCode,
   type Policy,
+  type Rate,
   type RelayCommand,
   type RelayEvent,
   type RelayLimits,
@@ -68,7 +71,13 @@ export interface OpenSession {
   readonly connectorEnd: SessionHandle;
 }
 
+/** What these tests send is never too much, but for those about rates. */
+const AMPLE: Rate = { perSecond: 1e9, burst: 1e9 };
+const AMPLE_RATES: ConnectionRates = { registrations: AMPLE, opens: AMPLE, controlMessages: AMPLE, datagrams: AMPLE, bytes: AMPLE };
+
 export class RelayFixture {
+  /** What the driver says of its queues. */
+  isStrained = false;
   readonly machine: RelayMachine;
   /** What the verifier was given, in order. */
   readonly verified: unknown[] = [];
@@ -76,7 +85,7 @@ export class RelayFixture {
   #tag = FIRST_TAG;
   #request = 0;
 
-  constructor({ limits = {}, policy = POLICY }: { limits?: Partial<RelayLimits>; policy?: Policy } = {}) {
+  constructor({ limits = {}, rates = {}, policy = POLICY }: { limits?: Partial<RelayLimits>; rates?: Partial<ConnectionRates>; policy?: Policy } = {}) {
     this.machine = new RelayMachine({
       identity: { trustDomain: TRUST_DOMAIN, role: 'relay', name: 'relay-1' },
       software: 'relay/1.0',
@@ -90,6 +99,8 @@ export class RelayFixture {
       randomU32: () => this.#tag++,
       wallClock: () => EPOCH_MS + this.now,
       limits: { ...DEFAULT_RELAY_LIMITS, ...limits },
+      rates: new ConnectionRateTable({ ...AMPLE_RATES, ...rates }),
+      isStrained: () => this.isStrained,
     });
   }
 

@@ -85,7 +85,7 @@ t.test('answers a second accept, and a reject after accept, with an error and ke
     t.equal(commands.length, 2);
   }
   const bytes = datagram(agentEnd);
-  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length), 2);
+  t.equal(relay.machine.handleDatagram(1, bytes, bytes.length, relay.now), 2);
   t.end();
 });
 
@@ -128,7 +128,7 @@ t.test('forwards nothing for a peer that tries every slot with tags it knows', (
     if (slot === mine.agentEnd.slot) continue;
     for (const tag of tags) {
       const bytes = datagram({ slot, tag });
-      if (relay.machine.handleDatagram(MALLORY_AGENT, bytes, bytes.length) !== DATAGRAM_DROPPED) t.fail(`slot ${slot}`);
+      if (relay.machine.handleDatagram(MALLORY_AGENT, bytes, bytes.length, relay.now) !== DATAGRAM_DROPPED) t.fail(`slot ${slot}`);
       sent += 1;
     }
   }

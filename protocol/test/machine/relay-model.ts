@@ -189,7 +189,7 @@ export class Model {
     const handle = { slot: chosen.handle.slot, tag: chosen.handle.tag ^ tagFlip };
     const bytes = datagram({ slot: handle.slot, tag: handle.tag >>> 0 }, type);
     const { machine } = this.#relay;
-    const to = machine.handleDatagram(chosen.conn, bytes, bytes.length);
+    const to = machine.handleDatagram(chosen.conn, bytes, bytes.length, this.#relay.now);
     this.#observe(this.#relay.take());
     const peer = type === 0 && tagFlip === 0 ? this.#peers.get(key(chosen)) : undefined;
     if (peer === undefined) {

@@ -1,10 +1,11 @@
 // The relay's hot path: one datagram in, one integer out. Owns the order of checks and their drop
 // reasons; the header's layout is wire/datagram-header.ts, the table session-table.ts.
 //
-//   header ─► registered? ─► type ─► slot ─► owner ─► tag ─► rewritten for the other end
+//   rates ─► header ─► registered? ─► type ─► slot ─► owner ─► tag ─► rewritten for the other end
 //
 // Forwarding is array loads and integer compares only: no allocation, no Map, no string.
 
+import { DATAGRAM_ALLOWED, RATE_DROP_REASONS } from '../../limits/connection-limits.js';
 import {
   checkHeader,
   DatagramType,
@@ -49,12 +50,16 @@ export class DatagramSwitch {
   }
 
   /** See `RelayMachine.handleDatagram`. */
-  route(conn: ConnectionId, datagram: Uint8Array, length: number): number {
+  route(conn: ConnectionId, datagram: Uint8Array, length: number, now: number): number {
     this.#counters.countReceived();
+    const connection = this.#connections[conn];
+    if (connection === undefined) return this.#drop('not_registered');
+    // First, so that what is refused for anything else has been paid for too.
+    const verdict = connection.limits.checkDatagram(now, length);
+    if (verdict !== DATAGRAM_ALLOWED) return this.#drop(RATE_DROP_REASONS[verdict]);
     const fault = checkHeader(datagram, length);
     if (fault !== undefined) return this.#drop(fault);
-    const connection = this.#connections[conn];
-    if (connection?.registered !== true) return this.#drop('not_registered');
+    if (!connection.registered) return this.#drop('not_registered');
     const type = readType(datagram);
     if (type !== DatagramType.data) return this.#consume(datagram, type);
     const table = this.#table;

@@ -37,6 +37,10 @@ export class Registrar {
     const { drain, verifyToken, wallClock, limits } = this.#components;
     // Not the client's failure, so it doesn't count against it, and the token stays unused.
     if (drain.active) return this.#nack(connection, 'draining', 'this relay is shutting down', false);
+    // Before the signature check, which is what the bucket is for.
+    if (!connection.limits.registrations.take(now)) {
+      return this.#nack(connection, 'rate_limited', 'registers more often than its rate allows', false);
+    }
     const { identity, fingerprint, certificateServices } = connection.peer;
     const verdict = verifyToken(token, { identity, fingerprint, certificateServices, nowEpochMs: wallClock() });
     if (!verdict.ok) return this.#refuse(connection, verdict.code, verdict.reason, now);

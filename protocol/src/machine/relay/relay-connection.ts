@@ -3,6 +3,7 @@
 
 import type { Identity } from '../../identity.js';
 import type { ObservedAddress } from '../../wire/control-messages.js';
+import { ConnectionLimits, type ConnectionRateTable } from '../../limits/connection-limits.js';
 import type { IdentityAccount } from './identity-accounts.js';
 import type { Session } from './session.js';
 
@@ -46,6 +47,8 @@ export class RelayConnection {
   readonly peer: RelayPeer;
   /** Shared by all connections of the identity. */
   readonly account: IdentityAccount;
+  /** Its rates; the bucket for opens is the account's. */
+  readonly limits: ConnectionLimits;
   /** Sessions with an end here, pending ones included: teardown costs what the connection holds. */
   readonly sessions = new Set<Session>();
   observed: ObservedAddress;
@@ -56,10 +59,11 @@ export class RelayConnection {
   /** It was told once that a datagram named another connection's session. */
   warnedOfForeignSession = false;
 
-  constructor(id: ConnectionId, peer: RelayPeer, account: IdentityAccount) {
+  constructor(id: ConnectionId, peer: RelayPeer, account: IdentityAccount, rates: ConnectionRateTable, now: number) {
     this.id = id;
     this.peer = peer;
     this.account = account;
+    this.limits = new ConnectionLimits(rates, now, account.opens);
     this.observed = peer.observed;
   }
 

@@ -3,6 +3,7 @@
 
 import type { FailureCode } from '../../failure-codes.js';
 import type { Identity } from '../../identity.js';
+import type { ConnectionRateTable } from '../../limits/connection-limits.js';
 import type { Policy } from './policy.js';
 import type { RelayLimits } from './relay-limits.js';
 import type { TokenVerifier } from './token-verifier.js';
@@ -19,6 +20,9 @@ export interface RelayMachineInit {
   /** Milliseconds since the Unix epoch. Read once per registration, for the times in its token. */
   readonly wallClock: () => number;
   readonly limits: RelayLimits;
+  readonly rates: ConnectionRateTable;
+  /** Asked once per open: true while the queues hold so much that no session is to be added. */
+  readonly isStrained: () => boolean;
 }
 
 /** Bytes on the control stream that are no message the codec knows. */

@@ -6,19 +6,19 @@
 // `pollTimeout`. `now` is milliseconds of a clock that never goes back.
 
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
-import { formatIdentity } from '../../identity.js';
+import type { ConnectionRateTable } from '../../limits/connection-limits.js';
 import type { ControlMessage, ObservedAddress } from '../../wire/control-messages.js';
 import { DROP_REASONS } from '../../wire/drop-reasons.js';
 import { DatagramCounters } from '../datagram-counters.js';
+import { ConnectionTable } from './connection-table.js';
 import { DatagramSwitch } from './datagram-switch.js';
 import { DeadlineList } from './deadline-list.js';
 import { Drain } from './drain.js';
 import { answerHello } from './greeting.js';
-import { IdentityAccounts } from './identity-accounts.js';
 import type { Policy } from './policy.js';
 import { Registrar } from './registrar.js';
 import { Registry } from './registry.js';
-import { RelayConnection, type ConnectionId, type RelayPeer, type ReviewedClient } from './relay-connection.js';
+import type { RelayConnection, ConnectionId, RelayPeer, ReviewedClient } from './relay-connection.js';
 import type { ControlStreamFault, RelayMachineInit, RelayStats } from './relay-init.js';
 import { RelayOutbox, clipAbout, clipReason, type RelayCommand } from './relay-outbox.js';
 import { maySend, type ClientRequest } from './role-rules.js';
@@ -30,9 +30,7 @@ export class RelayMachine {
   /** The machine counts received, consumed and its own drops; the driver counts the rest. */
   readonly counters = new DatagramCounters();
   readonly #init: RelayMachineInit;
-  readonly #connections: (RelayConnection | undefined)[] = [];
-  #connectionCount = 0;
-  readonly #accounts = new IdentityAccounts();
+  readonly #connections: ConnectionTable;
   readonly #greetings: DeadlineList<RelayConnection>;
   readonly #outbox = new RelayOutbox();
   readonly #drain = new Drain();
@@ -43,24 +41,23 @@ export class RelayMachine {
   readonly #switch: DatagramSwitch;
 
   constructor(init: RelayMachineInit) {
-    const { limits, policy, verifyToken, wallClock } = init;
+    const { limits, policy, rates, isStrained, verifyToken, wallClock } = init;
     const shared = { registry: this.#registry, outbox: this.#outbox, drain: this.#drain, limits };
     this.#init = init;
+    this.#connections = new ConnectionTable(rates);
     this.#greetings = new DeadlineList(limits.helloTimeoutMs);
     this.#table = new SessionTable(init.randomU32);
-    this.#broker = new SessionBroker({ ...shared, table: this.#table, policy });
+    this.#broker = new SessionBroker({ ...shared, table: this.#table, policy, isStrained });
     const close = this.#close.bind(this);
     this.#registrar = new Registrar({ ...shared, verifyToken, wallClock, close });
     const onForeignSession = this.#refuseDatagram.bind(this);
-    this.#switch = new DatagramSwitch({ connections: this.#connections, table: this.#table, counters: this.counters, onForeignSession });
+    this.#switch = new DatagramSwitch({ connections: this.#connections.byId, table: this.#table, counters: this.counters, onForeignSession });
   }
 
   /** A client finished its handshake: certificate verified, identity read. `conn` must be free. */
   handleConnected(conn: ConnectionId, peer: RelayPeer, now: number): void {
-    if (this.#connections[conn] !== undefined) this.handleDisconnected(conn, now);
-    const connection = new RelayConnection(conn, peer, this.#accounts.join(formatIdentity(peer.identity)));
-    this.#connections[conn] = connection;
-    this.#connectionCount += 1;
+    this.handleDisconnected(conn, now);
+    const connection = this.#connections.add(conn, peer, now);
     this.#greetings.set(connection, now);
     const { uri: identity, observed } = connection;
     this.#outbox.event({ level: 'info', name: 'client_connected', conn, identity, observed });
@@ -75,7 +72,7 @@ export class RelayMachine {
 
   /** Messages on a connection that is closed or was never connected are ignored. */
   handleControl(conn: ConnectionId, message: ControlMessage, now: number): void {
-    const connection = this.#live(conn);
+    const connection = this.#connections.live(conn);
     if (connection === undefined) return;
     if (connection.phase === 'greeting') this.#greet(connection, message, now);
     else if (maySend(connection.peer.identity.role, message)) this.#dispatch(connection, message, now);
@@ -85,7 +82,7 @@ export class RelayMachine {
 
   /** Not fatal: answered with `error`. Fatal, or before `hello`: answered, then closed with the code. */
   handleControlFault(conn: ConnectionId, fault: ControlStreamFault, now: number): void {
-    const connection = this.#live(conn);
+    const connection = this.#connections.live(conn);
     if (connection === undefined) return;
     const { code } = fault;
     const fatal = fault.fatal || connection.phase === 'greeting';
@@ -101,19 +98,29 @@ export class RelayMachine {
   /**
    * HOT PATH. Where a relayed datagram goes: a connection (>= 0; slot and tag were rewritten in
    * place), or `DATAGRAM_CONSUMED`, `DATAGRAM_DROPPED`, `DATAGRAM_REPLY`. Everything is counted but
-   * the forwarding itself: for a result >= 0 the driver counts `forwarded` or a drop
-   * (`peer_queue_full`, `too_large`, `peer_gone`). Queues no command, but for the first datagram of a
+   * the forwarding itself: for a result >= 0 the driver counts `forwarded` or a drop. Queues no command, but for the first datagram of a
    * connection that names another's session: that one is answered with `error` and reported.
    *
    * @param length bytes of the datagram within the buffer
+   * @param now may be that of the batch: it is only for the rates
    */
-  handleDatagram(conn: ConnectionId, datagram: Uint8Array, length: number): number {
-    return this.#switch.route(conn, datagram, length);
+  handleDatagram(conn: ConnectionId, datagram: Uint8Array, length: number, now: number): number {
+    return this.#switch.route(conn, datagram, length, now);
+  }
+
+  /** A control message arrived. False: its sender is over its rate, leave it and what follows unread for a while. */
+  admitControl(conn: ConnectionId, now: number): boolean {
+    return this.#connections.byId[conn]?.limits.controlMessages.take(now) !== false;
+  }
+
+  /** Rates for everybody from now on; a bucket keeps what it holds as far as it fits. */
+  setRates(rates: ConnectionRateTable, now: number): void {
+    this.#connections.setRates(rates, now);
   }
 
   /** The client's address as this relay sees it, whenever QUIC has validated a new one. */
   handleAddressChanged(conn: ConnectionId, observed: ObservedAddress, _now: number): void {
-    const connection = this.#live(conn);
+    const connection = this.#connections.live(conn);
     if (connection === undefined) return;
     const { host, port } = connection.observed;
     if (host === observed.host && port === observed.port) return;
@@ -123,12 +130,10 @@ export class RelayMachine {
 
   /** The connection is gone, for whatever reason, and its id free. */
   handleDisconnected(conn: ConnectionId, now: number): void {
-    const connection = this.#connections[conn];
+    const connection = this.#connections.byId[conn];
     if (connection === undefined) return;
     this.#retire(connection, goneCode(connection), now);
-    this.#connections[conn] = undefined;
-    this.#connectionCount -= 1;
-    this.#accounts.leave(connection.account);
+    this.#connections.remove(connection, now);
     this.#outbox.event({ level: 'info', name: 'client_disconnected', conn, identity: connection.uri });
     this.#settleDrain(now);
   }
@@ -148,8 +153,8 @@ export class RelayMachine {
    */
   review(judge: (client: ReviewedClient) => FailureCode | undefined, now: number): number {
     let closed = 0;
-    for (const connection of this.#connections) {
-      if (connection === undefined || connection.phase === 'closed') continue;
+    for (const connection of this.#connections.all()) {
+      if (connection.phase === 'closed') continue;
       const code = judge({ conn: connection.id, peer: connection.peer, registration: connection.registration });
       if (code === undefined) continue;
       const { id: conn, uri: identity } = connection;
@@ -170,8 +175,8 @@ export class RelayMachine {
   drain(deadlineMs: number, now: number): void {
     if (this.#drain.finished || !this.#drain.start(now + deadlineMs)) return;
     this.#outbox.event({ level: 'info', name: 'drain_started', deadlineMs, sessions: this.#broker.size });
-    for (const connection of this.#connections) {
-      if (connection?.phase === 'ready') this.#sendDrain(connection, now);
+    for (const connection of this.#connections.all()) {
+      if (connection.phase === 'ready') this.#sendDrain(connection, now);
     }
     this.#settleDrain(now);
   }
@@ -198,19 +203,14 @@ export class RelayMachine {
 
   stats(): RelayStats {
     return {
-      connections: this.#connectionCount,
-      identities: this.#accounts.size,
+      connections: this.#connections.size,
+      identities: this.#connections.identities,
       registeredConnectors: this.#registry.connectors,
       services: this.#registry.services,
       sessions: this.#broker.size,
       pendingSessions: this.#broker.pending,
       sessionEnds: this.#table.size,
     };
-  }
-
-  #live(conn: ConnectionId): RelayConnection | undefined {
-    const connection = this.#connections[conn];
-    return connection?.phase === 'closed' ? undefined : connection;
   }
 
   #greet(connection: RelayConnection, message: ControlMessage, now: number): void {
@@ -288,7 +288,7 @@ export class RelayMachine {
     if (deadline === undefined || (now < deadline && this.#broker.size > 0)) return;
     this.#drain.finished = true;
     this.#outbox.event({ level: 'info', name: 'drain_finished', sessions: this.#broker.size });
-    const connections = this.#connections.filter((connection) => connection !== undefined);
+    const connections = this.#connections.all();
     // First nobody serves anything: a pending open must not move to a connector about to be closed.
     for (const connection of connections) this.#registry.remove(connection);
     for (const connection of connections) this.#close(connection, 'draining', 'this relay is shutting down', now);

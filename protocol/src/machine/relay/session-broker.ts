@@ -27,6 +27,8 @@ export interface SessionBrokerComponents {
   readonly drain: Drain;
   readonly limits: RelayLimits;
   readonly policy: Policy;
+  /** True while memory is short: sessions that exist go before new ones. */
+  readonly isStrained: () => boolean;
 }
 
 /** Why something didn't come about. */
@@ -62,7 +64,7 @@ export class SessionBroker {
 
   open(agent: RelayConnection, message: ControlMessageOf<'open'>, now: number): void {
     const request: SessionRequest = { agent, request: message.request, service: message.service };
-    const refusal = this.#refusal(request);
+    const refusal = this.#refusal(request, now);
     if (refusal !== undefined) return this.#refuse(request, refusal);
     const session = this.#create(request);
     this.#askNext(session, { code: 'connector_absent', reason: `no connector serves ${session.service}` }, now);
@@ -143,10 +145,11 @@ export class SessionBroker {
   }
 
   /** The checks in their order: what an agent may not open tells it nothing about connectors. */
-  #refusal({ agent, service }: SessionRequest): Failure | undefined {
-    const { drain, limits, registry } = this.#components;
+  #refusal({ agent, service }: SessionRequest, now: number): Failure | undefined {
+    const { drain, limits, registry, isStrained } = this.#components;
     if (!agent.registered) return { code: 'not_registered', reason: 'register before opening sessions' };
     if (drain.active) return { code: 'draining', reason: 'this relay is shutting down' };
+    if (!agent.account.opens.take(now)) return { code: 'rate_limited', reason: 'opens more sessions a second than one agent may' };
     const decision = this.#policy.decide(agent.name, service);
     if (decision === 'service_unknown') return { code: decision, reason: 'no policy rule names this service' };
     if (decision === 'policy_denied') return { code: decision, reason: `${agent.name} may not open ${service}` };
@@ -156,6 +159,7 @@ export class SessionBroker {
     }
     if (sessions >= limits.maxSessionsPerAgent) return { code: 'too_many_sessions', reason: `${sessions} are open` };
     if (this.size >= limits.maxSessions) return { code: 'too_many_sessions', reason: 'this relay is full' };
+    if (isStrained()) return { code: 'too_many_sessions', reason: 'the queues of this relay are nearly full' };
     if (!registry.serves(service)) return { code: 'connector_absent', reason: `no connector serves ${service}` };
     return undefined;
   }
