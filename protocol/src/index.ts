@@ -111,3 +111,7 @@ export * from './observe/flow-ledger.js';
 export * from './observe/link-metrics.js';
 export * from './observe/health-query.js';
 export * from './process/health-command.js';
+export * from './config/subject-alt-name.js';
+export * from './config/yaml-source.js';
+export * from './token/token-envelope.js';
+export { NAME_BYTES } from './udp/linux-layout.js';
