@@ -33,7 +33,7 @@ const run = async ({ config }: { config: string }): Promise<void> => {
   await Promise.race([server.drain(settings.drainTimeoutMs), stopSignal()]);
   await server.close();
   await health?.stop();
-  log.info('stopped', { datagrams: server.machine.counters.totals() });
+  log.info('stopped', { datagrams: server.machine.counters.totals(), packetDrops: server.packetDrops });
 };
 
 const check = ({ config }: { config: string }): void => {

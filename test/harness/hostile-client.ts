@@ -41,6 +41,12 @@ export interface HostileClientInit {
   /** Shows no certificate; `credentials` then only serve to check the relay's. */
   readonly anonymous?: boolean;
   readonly alpn?: string;
+  /** The address it comes from; any of 127/8. Default 127.0.0.1. */
+  readonly from?: string;
+  /** What it announces of itself in QUIC, such as windows. */
+  readonly profile?: Partial<QuicConfigInit>;
+  /** Never reads its control stream. */
+  readonly deaf?: boolean;
   /** A relayed datagram, in a buffer that is only good during the call. */
   readonly onDatagram?: (payload: Buffer, length: number) => void;
 }
@@ -62,9 +68,11 @@ export class HostileClient {
   #backlog = Buffer.alloc(0);
   #finDue = false;
   #end: ConnectionEnd | undefined;
+  readonly #deaf: boolean;
 
-  private constructor(endpoint: Endpoint, config: QuicConfig, { port, serverName, onDatagram }: HostileClientInit) {
+  private constructor(endpoint: Endpoint, config: QuicConfig, { port, serverName, onDatagram, deaf = false }: HostileClientInit) {
     this.#endpoint = endpoint;
+    this.#deaf = deaf;
     let establish: () => void = () => undefined;
     let end: (end: ConnectionEnd) => void = () => undefined;
     this.#established = new Promise((resolve) => (establish = resolve));
@@ -91,9 +99,9 @@ export class HostileClient {
   static async dial(init: HostileClientInit): Promise<HostileClient> {
     const { caPem, certificatePem, keyPem } = init.credentials;
     const pems = { caPem: Buffer.from(caPem), certificatePem: Buffer.from(certificatePem), keyPem: Buffer.from(keyPem) };
-    const profile: QuicConfigInit = { ...OUTER_PROFILE, alpn: init.alpn ?? OUTER_PROFILE.alpn, ...pems };
+    const profile: QuicConfigInit = { ...OUTER_PROFILE, alpn: init.alpn ?? OUTER_PROFILE.alpn, ...init.profile, ...pems };
     const config = init.anonymous ? createAnonymousQuicConfig(profile) : createQuicConfig(profile);
-    const socket = await openPlainSocket({ host: '127.0.0.1', port: 0 });
+    const socket = await openPlainSocket({ host: init.from ?? '127.0.0.1', port: 0 });
     return new HostileClient(new Endpoint({ socket }), config, init);
   }
 
@@ -201,6 +209,7 @@ export class HostileClient {
       onWritable: () => this.#drain(),
       onReset: () => undefined,
       onReadable: () => {
+        if (this.#deaf) return;
         for (let count; (count = stream.read(chunk)) > 0; ) {
           this.#decoder.push(chunk.subarray(0, count));
           for (let decoded; (decoded = this.#decoder.next()); ) if (decoded.ok) this.messages.push(decoded.message);

@@ -4,7 +4,6 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Test } from 'tap';
 import { stringify } from 'yaml';
 import { createAuthority, generateRegistrationKey, issueCertificate, type Authority, type RegistrationKeyRequest } from '@ztna/certs';
 import { ManagedProcess, type SpawnOptions } from './managed-process.js';
@@ -39,6 +38,12 @@ export interface PolicyRule {
   readonly services: readonly string[];
 }
 
+/** Whose the lab is: a tap test, or a program with a temporary folder and an end of its own. */
+export interface LabOwner {
+  testdir(content: Record<string, never>): string;
+  teardown(end: () => unknown): unknown;
+}
+
 /** A running agent and where its listeners are. */
 export interface RunningAgent {
   readonly process: ManagedProcess;
@@ -59,7 +64,7 @@ export class Lab {
     this.write('ca.crt', authority.certificatePem);
   }
 
-  static create(t: Test): Lab {
+  static create(t: LabOwner): Lab {
     const lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN }));
     t.teardown(() => lab.stop());
     return lab;

@@ -74,7 +74,7 @@ t.test("the relay's memory holds no secret of the inner connection, by its own k
   checkNoSecretsLogged(t, lab);
 });
 
-async function startLab(t: Parameters<typeof Lab.create>[0]): Promise<{ lab: Lab; relay: Awaited<ReturnType<Lab['startRelay']>>; connector: Awaited<ReturnType<Lab['startConnector']>> }> {
+async function startLab(t: Parameters<typeof startEcho>[0]): Promise<{ lab: Lab; relay: Awaited<ReturnType<Lab['startRelay']>>; connector: Awaited<ReturnType<Lab['startConnector']>> }> {
   const lab = Lab.create(t);
   const { port } = await startEcho(t);
   lab.enrol('agent', 'alice');

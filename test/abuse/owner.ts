@@ -1,0 +1,24 @@
+// What a lab needs of a test, for a program: a temporary folder, and things to end in reverse order.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LabOwner } from '../harness/lab.js';
+
+export class Owner implements LabOwner {
+  readonly #ends: (() => unknown)[] = [];
+
+  testdir(): string {
+    const directory = mkdtempSync(join(tmpdir(), 'ztna-abuse-'));
+    this.teardown(() => rmSync(directory, { recursive: true, force: true }));
+    return directory;
+  }
+
+  teardown(end: () => unknown): void {
+    this.#ends.push(end);
+  }
+
+  async end(): Promise<void> {
+    for (let end; (end = this.#ends.pop()); ) await end();
+  }
+}
