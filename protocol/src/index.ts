@@ -65,6 +65,7 @@ export * from './token/registration-key.js';
 export * from './token/keyring.js';
 export * from './token/token-times.js';
 export * from './token/token-claims.js';
+export { encodeUnsignedToken, tokenSignatureInput } from './token/token-envelope.js';
 export * from './token/mint-token.js';
 export * from './token/verify-token.js';
 export * from './token/registration-standing.js';

@@ -31,6 +31,8 @@ export class AbuseLab {
   readonly lab: Lab;
   /** Signs whatever it is asked; the relay trusts it beside the lab's own. */
   readonly lax: Authority;
+  /** A CA the relay does not trust. */
+  readonly stranger = createAuthority({ trustDomain: TRUST_DOMAIN, name: 'foreign CA' });
   readonly #relay: ManagedProcess;
   readonly innocent: InnocentTransfer;
   #nextSource = 0;
@@ -52,6 +54,7 @@ export class AbuseLab {
     lab.enrol('connector', 'con-1', ['web']);
     lab.enrol('connector', 'rogue', ['ssh']);
     lab.enrol('connector', 'silent', ['mute']);
+    lab.registrationKey('rogue-any', 'connector', [], { scope: { role: 'connector', identities: '*', services: '*' } });
     const innocent = await InnocentTransfer.start(lab);
     const relay = await lab.startRelay(POLICY, { extra: { log: { level: 'info' } } });
     await lab.startConnector('con-1', { web: { backend: `127.0.0.1:${innocent.port}` } });
@@ -108,6 +111,11 @@ export class AbuseLab {
       yield round;
       await (pauseMs > 0 ? sleep(pauseMs) : new Promise((resolve) => setImmediate(resolve)));
     }
+  }
+
+  /** Resolves with nothing after as long as an answer may take on a loaded machine. */
+  patience(): Promise<undefined> {
+    return sleep(3_000, undefined, { ref: false });
   }
 
   /** Resolves `ms` milliseconds after the lab has started. */

@@ -21,7 +21,7 @@ export const runSuite = async (owner: LabOwner, { intensity, only, onRow }: Suit
   let waiting: readonly Attack[] = ATTACKS().filter(({ name }) => only.length === 0 || only.some((part) => name.includes(part)));
   while (waiting.length > 0) {
     const lab = await AbuseLab.start(owner, intensity);
-    await Promise.all(waiting.map((attack) => attack.prepare?.(lab)));
+    await Promise.all(waiting.map(async (attack) => attack.prepare?.(lab)));
     const inThisLab: Row[] = [];
     for (const attack of waiting) {
       const row = await runAttack(attack, lab);

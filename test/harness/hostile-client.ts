@@ -3,6 +3,7 @@
 // what is sent, and whether the answer is right, is the test's.
 
 import { createHash, X509Certificate } from 'node:crypto';
+import type { Config, Connection } from '@matrixai/quic/native/types.js';
 import {
   ControlDecoder,
   createQuicConfig,
@@ -16,6 +17,7 @@ import {
   type ControlMessage,
   type ControlMessageOf,
   type ControlType,
+  type DatagramSocket,
   type EndpointConnection,
   type QuicConfig,
   type QuicConfigInit,
@@ -23,7 +25,7 @@ import {
   type Role,
   type SessionHandle,
 } from '@ztna/protocol';
-import { createAnonymousQuicConfig } from './native-quic.js';
+import { createAnonymousQuicConfig, tapClientConnections } from './native-quic.js';
 
 /** A certificate with its key, and the CA its holder trusts. */
 export interface Credentials {
@@ -47,6 +49,11 @@ export interface HostileClientInit {
   readonly profile?: Partial<QuicConfigInit>;
   /** Never reads its control stream. */
   readonly deaf?: boolean;
+  /** Stands between the connection and its socket. */
+  readonly wrapSocket?: (socket: DatagramSocket) => DatagramSocket;
+  /** The binding's own connection, before its first packet; and its configuration before that. */
+  readonly tap?: (connection: Connection) => void;
+  readonly prepare?: (config: Config) => void;
   /** A relayed datagram, in a buffer that is only good during the call. */
   readonly onDatagram?: (payload: Buffer, length: number) => void;
 }
@@ -70,13 +77,14 @@ export class HostileClient {
   #end: ConnectionEnd | undefined;
   readonly #deaf: boolean;
 
-  private constructor(endpoint: Endpoint, config: QuicConfig, { port, serverName, onDatagram, deaf = false }: HostileClientInit) {
+  private constructor(endpoint: Endpoint, config: QuicConfig, { port, serverName, onDatagram, deaf = false, tap = () => undefined, prepare }: HostileClientInit) {
     this.#endpoint = endpoint;
     this.#deaf = deaf;
     let establish: () => void = () => undefined;
     let end: (end: ConnectionEnd) => void = () => undefined;
     this.#established = new Promise((resolve) => (establish = resolve));
     this.ended = new Promise((resolve) => (end = resolve));
+    const untap = tapClientConnections(tap, prepare);
     this.#connection = endpoint.connect({ host: '127.0.0.1', port }, serverName, config, {
       onEstablished: (connection) => {
         this.#openControl(connection);
@@ -93,6 +101,7 @@ export class HostileClient {
         this.#wake();
       },
     });
+    untap();
   }
 
   /** Starts the handshake; see `established` and `ended` for how it went. */
@@ -102,7 +111,7 @@ export class HostileClient {
     const profile: QuicConfigInit = { ...OUTER_PROFILE, alpn: init.alpn ?? OUTER_PROFILE.alpn, ...init.profile, ...pems };
     const config = init.anonymous ? createAnonymousQuicConfig(profile) : createQuicConfig(profile);
     const socket = await openPlainSocket({ host: init.from ?? '127.0.0.1', port: 0 });
-    return new HostileClient(new Endpoint({ socket }), config, init);
+    return new HostileClient(new Endpoint({ socket: init.wrapSocket?.(socket) ?? socket }), config, init);
   }
 
   /** The client's side of the handshake is done. With TLS 1.3 that is before the relay has judged the certificate. */

@@ -1,7 +1,20 @@
 // Every attack, in the order of the table. Those that wait for a time to pass come last.
 
 import type { Attack } from '../attack.js';
+import { anonymousFlood, certifiedFlood, foreignFlood, halfHandshakes } from './handshakes.js';
+import { borrowedChain, lookalikeCertificates, lookalikeServices, stolenTokens } from './identity.js';
 import { edgeSizes, initialFlood, junkFlood, largePackets, shortHeaderFlood, smallInitials, versionLoops } from './junk.js';
+import {
+  connectionIdFlood, cryptoFlood, forgeWorks, fragmentFlood, frameViolations, optimisticAck, pathChallengeFlood, streamFlood,
+} from './quic-frames.js';
+import { expiredToken, forgedTokens, noiseBehindToken, oddTokens, replayedTokens } from './retry-tokens.js';
 
 /** Made anew for each suite: some keep what they prepared. */
-export const ATTACKS = (): Attack[] => [junkFlood, shortHeaderFlood, edgeSizes, largePackets, smallInitials, initialFlood, versionLoops];
+export const ATTACKS = (): Attack[] => [
+  junkFlood, shortHeaderFlood, edgeSizes, largePackets, smallInitials, initialFlood, versionLoops,
+  forgedTokens, oddTokens, replayedTokens, noiseBehindToken,
+  anonymousFlood, foreignFlood, certifiedFlood, halfHandshakes,
+  borrowedChain, lookalikeCertificates, lookalikeServices, stolenTokens,
+  forgeWorks, frameViolations, streamFlood, connectionIdFlood, cryptoFlood, pathChallengeFlood, fragmentFlood, optimisticAck,
+  expiredToken(),
+];
