@@ -7,7 +7,7 @@ import type { HostileClient, HostileClientInit } from '../harness/hostile-client
 import { dialAs, joinAs } from '../harness/intruder.js';
 import { Lab, TRUST_DOMAIN, type LabOwner } from '../harness/lab.js';
 import { createAuthority, type Authority } from '@ztna/certs';
-import type { ManagedProcess } from '../harness/managed-process.js';
+import { ManagedProcess } from '../harness/managed-process.js';
 import type { Counters } from './attack.js';
 import { InnocentTransfer } from './innocent-transfer.js';
 
@@ -93,6 +93,16 @@ export class AbuseLab {
   /** Greeted and registered. */
   async join(role: 'agent' | 'connector', name: string, services: readonly string[] = [], extra: Partial<HostileClientInit> = {}): Promise<HostileClient> {
     return this.keep(await joinAs(this.lab, role, name, services, { from: this.source(), ...extra }));
+  }
+
+  /** For `prepare`: the connection outlives the attacks that come before; `keep` it when its own is run. */
+  dialEarly(name: string, extra: Partial<HostileClientInit> = {}): Promise<HostileClient> {
+    return dialAs(this.lab, name, { from: this.source(), ...extra });
+  }
+
+  /** A program that ends with the lab at the latest. */
+  spawn(command: string, args: readonly string[]): ManagedProcess {
+    return this.lab.keep(new ManagedProcess(command, args, { cwd: this.lab.directory, stdin: true }));
   }
 
   keep<T extends { close(): unknown }>(thing: T): T {

@@ -14,12 +14,13 @@ export const withCounters = (rows: readonly Row[], counters: Counters): Row[] =>
   });
 };
 
-export const formatRow = ({ attack, seen, faults, counted, memory, slowdown, baseline, newcomerMs }: Row): string => {
+export const formatRow = ({ attack, seen, faults, counted, memory, slowdown, baseline, newcomerMs, logLines }: Row): string => {
   const counts = Object.entries(counted).map(([name, count]) => `${name} ≥ ${count}`).join(', ');
   const numbers = [
     `memory ${memory.before.toFixed(0)} → ${memory.after.toFixed(0)} MiB (peak ${memory.peak.toFixed(0)})`,
     `slowdown ${slowdown.toFixed(2)}× of ${baseline.toFixed(0)} MiB/s`,
     newcomerMs === undefined ? 'newcomer kept out' : `newcomer ${newcomerMs.toFixed(0)} ms`,
+    `${logLines} log lines`,
   ];
   return [
     `${faults.length === 0 ? 'held ' : 'BROKE'} ${attack.name}`,

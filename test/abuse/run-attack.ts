@@ -22,6 +22,8 @@ export interface Row {
   readonly baseline: number;
   /** How many times slower it was during the attack. */
   readonly slowdown: number;
+  /** Lines the relay logged, at level info. */
+  readonly logLines: number;
   /** Milliseconds a newcomer took to be registered, during the attack or else right after; undefined: never. */
   readonly newcomerMs: number | undefined;
 }
@@ -62,6 +64,7 @@ export const runAttack = async (attack: Attack, lab: AbuseLab): Promise<Row> => 
     memory: { before: before / MIB, peak: peak / MIB, after: after / MIB },
     baseline: baseline / MIB,
     slowdown,
+    logLines: relay.events.length + relay.stderrLines.length,
     newcomerMs,
   };
 };

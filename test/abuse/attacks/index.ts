@@ -1,6 +1,7 @@
 // Every attack, in the order of the table. Those that wait for a time to pass come last.
 
 import type { Attack } from '../attack.js';
+import { cborBombs, endedStreams, neverReads, partialFrames, pingFlood, slowLoris, unknownTypes } from './control.js';
 import { anonymousFlood, certifiedFlood, foreignFlood, halfHandshakes } from './handshakes.js';
 import { borrowedChain, lookalikeCertificates, lookalikeServices, stolenTokens } from './identity.js';
 import { edgeSizes, initialFlood, junkFlood, largePackets, shortHeaderFlood, smallInitials, versionLoops } from './junk.js';
@@ -8,6 +9,9 @@ import {
   connectionIdFlood, cryptoFlood, forgeWorks, fragmentFlood, frameViolations, optimisticAck, pathChallengeFlood, streamFlood,
 } from './quic-frames.js';
 import { expiredToken, forgedTokens, noiseBehindToken, oddTokens, replayedTokens } from './retry-tokens.js';
+import {
+  abandonedSessions, badRegistrations, openFlood, othersHandles, registrationFlood, silentConnector, thousandNames,
+} from './sessions.js';
 
 /** Made anew for each suite: some keep what they prepared. */
 export const ATTACKS = (): Attack[] => [
@@ -16,5 +20,7 @@ export const ATTACKS = (): Attack[] => [
   anonymousFlood, foreignFlood, certifiedFlood, halfHandshakes,
   borrowedChain, lookalikeCertificates, lookalikeServices, stolenTokens,
   forgeWorks, frameViolations, streamFlood, connectionIdFlood, cryptoFlood, pathChallengeFlood, fragmentFlood, optimisticAck,
-  expiredToken(),
+  cborBombs, unknownTypes, pingFlood, partialFrames, endedStreams,
+  registrationFlood, badRegistrations, openFlood, abandonedSessions, othersHandles, thousandNames,
+  silentConnector(), slowLoris(), neverReads(), expiredToken(),
 ];

@@ -92,7 +92,7 @@ export const noiseBehindToken: Attack = {
     const packet = noiseInitial({ token, dcid: scid });
     for await (const _ of lab.rounds(1)) for (let i = 0; i < 8; i++) sockets.send(packet, 0);
     const factor = sockets.bytesReceived / sockets.bytesSent;
-    return new Findings().check(factor <= 3, `amplification ${factor.toFixed(2)}`).seen(`${sockets.packetsSent} packets, ${sockets.packetsReceived} answers, ${factor.toFixed(3)} bytes back for each byte in`);
+    return new Findings().check(sockets.packetsReceived > 0, 'the token was not taken, so this shows nothing').check(factor <= 3, `amplification ${factor.toFixed(2)}`).seen(`${sockets.packetsSent} packets, ${sockets.packetsReceived} answers, ${factor.toFixed(3)} bytes back for each byte in`);
   },
 };
 
@@ -100,29 +100,26 @@ export const noiseBehindToken: Attack = {
 export const expiredToken = (): Attack => {
   let sockets: UdpSwarm;
   let old: Retry;
-  let fresh: (lab: AbuseLab) => Promise<number>;
   return {
     name: `a Retry token older than ${RETRY_TOKEN_TTL_MS / 1000} s`,
     expected: 'dropped as retry_token_invalid; a fresh one from the same socket is let in',
     async prepare(lab) {
       sockets = await UdpSwarm.open(lab.port, [lab.source()]);
       old = await retryFor(sockets);
-      fresh = async () => {
-        const { scid, token } = await retryFor(sockets);
-        sockets.packetsReceived = 0;
-        sockets.send(noiseInitial({ token, dcid: scid }), 0);
-        return sockets.packetsReceived;
-      };
     },
     async run(lab) {
       lab.keep(sockets);
       await lab.sinceStart(RETRY_TOKEN_TTL_MS + 1_000);
-      await lab.newcomer();
       sockets.packetsReceived = 0;
       for await (const _ of lab.rounds(20)) sockets.send(noiseInitial({ token: old.token, dcid: old.scid }), 0);
       const answers = sockets.packetsReceived;
-      await fresh(lab);
-      return new Findings().equal(answers, 0, 'answers').equal(begun(lab), 0, 'handshakes of the old token').seen(`${answers} answers`, { 'packet.retry_token_invalid': 10 });
+      const { scid, token } = await retryFor(sockets);
+      // What the relay makes of noise it let in: it says so, once it is QUIC that answers.
+      const fresh = await sockets.ask(noiseInitial({ token, dcid: scid })).then(() => true, () => false);
+      return new Findings()
+        .equal(answers, 0, 'answers')
+        .check(fresh, 'a fresh token was not let in either')
+        .seen(`${answers} answers to the old one, the fresh one was let in`, { 'packet.retry_token_invalid': 10 });
     },
   };
 };
