@@ -56,7 +56,7 @@ export class AbuseLab {
     lab.enrol('connector', 'silent', ['mute']);
     lab.registrationKey('rogue-any', 'connector', [], { scope: { role: 'connector', identities: '*', services: '*' } });
     const innocent = await InnocentTransfer.start(lab);
-    const relay = await lab.startRelay(POLICY, { extra: { log: { level: 'info' } } });
+    const relay = await lab.startRelay(POLICY, { extra: { log: { level: 'info' }, drainTimeout: '1s' } });
     await lab.startConnector('con-1', { web: { backend: `127.0.0.1:${innocent.port}` } });
     const alice = await lab.startAgent('alice', [{ service: 'web' }]);
     await innocent.begin(alice.port('web'));

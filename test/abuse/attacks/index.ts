@@ -2,9 +2,14 @@
 
 import type { Attack } from '../attack.js';
 import { cborBombs, endedStreams, neverReads, partialFrames, pingFlood, slowLoris, unknownTypes } from './control.js';
+import {
+  datagramFlood, deafReceiver, keepaliveFlood, lateDatagrams, malformedDatagrams, neighbourFlood, slotScan, unregisteredDatagrams,
+} from './datagrams.js';
 import { anonymousFlood, certifiedFlood, foreignFlood, halfHandshakes } from './handshakes.js';
 import { borrowedChain, lookalikeCertificates, lookalikeServices, stolenTokens } from './identity.js';
 import { edgeSizes, initialFlood, junkFlood, largePackets, shortHeaderFlood, smallInitials, versionLoops } from './junk.js';
+import { migrationStorm, retireStorm, stolenPackets } from './migration.js';
+import { nothing } from './nothing.js';
 import {
   connectionIdFlood, cryptoFlood, forgeWorks, fragmentFlood, frameViolations, optimisticAck, pathChallengeFlood, streamFlood,
 } from './quic-frames.js';
@@ -15,6 +20,7 @@ import {
 
 /** Made anew for each suite: some keep what they prepared. */
 export const ATTACKS = (): Attack[] => [
+  nothing,
   junkFlood, shortHeaderFlood, edgeSizes, largePackets, smallInitials, initialFlood, versionLoops,
   forgedTokens, oddTokens, replayedTokens, noiseBehindToken,
   anonymousFlood, foreignFlood, certifiedFlood, halfHandshakes,
@@ -22,5 +28,7 @@ export const ATTACKS = (): Attack[] => [
   forgeWorks, frameViolations, streamFlood, connectionIdFlood, cryptoFlood, pathChallengeFlood, fragmentFlood, optimisticAck,
   cborBombs, unknownTypes, pingFlood, partialFrames, endedStreams,
   registrationFlood, badRegistrations, openFlood, abandonedSessions, othersHandles, thousandNames,
+  malformedDatagrams, unregisteredDatagrams, slotScan, lateDatagrams, datagramFlood, neighbourFlood, deafReceiver, keepaliveFlood,
+  migrationStorm, stolenPackets, retireStorm,
   silentConnector(), slowLoris(), neverReads(), expiredToken(),
 ];

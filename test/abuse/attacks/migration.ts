@@ -1,0 +1,85 @@
+// Addresses and connection ids that change all the time, and packets of others sent from elsewhere.
+
+import type { Connection } from '@matrixai/quic/native/types.js';
+import type { AbuseLab } from '../abuse-lab.js';
+import { Findings, tally, type Attack } from '../attack.js';
+import { encodeHeader } from '@ztna/protocol';
+import { RoamingSocket, sendFrom, WilfulSocket } from '../hostile/sockets.js';
+
+const ADDRESSES = 24;
+const KEEPALIVE = encodeHeader({ type: 1, slot: 0, tag: 0 });
+
+/** One client that moves with every packet it sends, until its connection ends; then another. */
+export const migrationStorm: Attack = {
+  name: `migration storm: a client that moves among ${ADDRESSES} addresses with every packet`,
+  expected: 'that connection alone may end; answers to unproven addresses stay within 3×, memory bounded',
+  growthMiB: 32,
+  async run(lab) {
+    let moves = 0;
+    const fates: string[] = [];
+    for await (const _ of lab.rounds(1)) {
+      const others = await RoamingSocket.openOthers(Array.from({ length: ADDRESSES - 1 }, () => lab.source()));
+      let socket: RoamingSocket | undefined;
+      const client = await lab.join('agent', 'mallory', [], { wrapSocket: (inner) => (socket = new RoamingSocket(inner, others)) });
+      for (let i = 0; i < 100 && !client.hasEnded; i++) {
+        socket!.move();
+        client.sendDatagram(KEEPALIVE);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      moves += socket!.moves;
+      fates.push(client.hasEnded ? `ended with ${(await client.ended).code}` : 'stands');
+      await client.close();
+    }
+    return new Findings().check(moves > 0, 'no move').seen(`${moves} moves; ${tally(fates)}`);
+  },
+};
+
+/** RFC 9000 §9.3: an address is believed only for packets that are new and decrypt. */
+export const stolenPackets: Attack = {
+  name: "somebody else's packets, recorded and sent again from another address",
+  expected: 'dropped as duplicates: the victim is not moved, and hears nothing of it',
+  async run(lab) {
+    let socket: WilfulSocket | undefined;
+    const victim = await lab.join('agent', 'trudy', [], { wrapSocket: (inner) => (socket = new WilfulSocket(inner)) });
+    for (let i = 0; i < 20; i++) victim.sendDatagram(KEEPALIVE);
+    await victim.whenDatagrams(20);
+    let replayed = 0;
+    for await (const _ of lab.rounds(20)) {
+      await sendFrom(lab.source(), lab.port, socket!.sent);
+      replayed += socket!.sent.length;
+      await victim.roundTrip();
+    }
+    const moved = victim.messages.filter(({ type }) => type === 'observedAddress').length;
+    return new Findings().equal(moved, 0, 'moved').check(!victim.hasEnded, 'the victim was cut off').seen(`${replayed} packets replayed, victim moved ${moved} times`);
+  },
+};
+
+/** Retires every id the relay gives it, as soon as it has it. */
+export const retireStorm: Attack = {
+  name: 'a client that retires every connection id it is given at once',
+  expected: 'at most 16 ids of a connection at a time, or the connection ends; memory bounded',
+  growthMiB: 32,
+  async run(lab) {
+    const { retired, fate } = await retireAll(lab);
+    return new Findings().check(retired > 0, 'no id was retired').seen(`${retired} ids retired; ${fate}`);
+  },
+};
+
+const retireAll = async (lab: AbuseLab): Promise<{ retired: number; fate: string }> => {
+  let native: Connection | undefined;
+  const client = await lab.join('agent', 'mallory', [], { tap: (connection) => (native = connection) });
+  let sequence = 0;
+  for await (const _ of lab.rounds(1)) {
+    if (client.hasEnded) break;
+    for (let i = 0; i < 8; i++) {
+      try {
+        native!.retireDestinationCid(sequence);
+        sequence++;
+      } catch {
+        break; // the last one, or not given yet
+      }
+    }
+    client.connection.ping();
+  }
+  return { retired: sequence, fate: client.hasEnded ? `ended with ${(await client.ended).code}` : 'connection stands' };
+};
