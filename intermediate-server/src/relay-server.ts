@@ -24,6 +24,7 @@ import {
   RelayMachine,
   ReplayLog,
   SOFTWARE,
+  SourceAdmission,
   verifyToken,
   type DatagramSocket,
   type FailureCode,
@@ -66,6 +67,8 @@ export class RelayServer {
   readonly outcomes = new RelayOutcomes();
   readonly #revocationTimer = new RevocationTimer(this.outcomes.revocation);
   readonly pauses = new ControlPauses();
+  /** Gauges of sources and handshakes. */
+  readonly admission: SourceAdmission;
   readonly #endpoint: Endpoint;
   readonly #log: Logger;
   readonly #clients: (RelayClient | undefined)[] = [];
@@ -97,12 +100,14 @@ export class RelayServer {
         return verdict.ok ? { ok: true, services: verdict.claims.services, keyId: verdict.keyId } : verdict;
       },
     });
+    this.admission = new SourceAdmission(limits, performance.now());
     this.#endpoint = new Endpoint({
       socket,
       server: {
         config: serverConfig(tls, limits.machine.idleTimeoutMs),
         retry: true,
         maxConnections: limits.maxConnections,
+        admission: this.admission,
         accept: (peer) => new RelayClient(this, peer, log),
       },
     });

@@ -21,6 +21,7 @@ export const FAILURE_CODES = {
   slow_reader: { number: 0x0d, meaning: 'the peer does not read its control stream' },
   relay_unreachable: { number: 0x0e, meaning: 'no relay answered at the configured address' },
   rate_limited: { number: 0x0f, meaning: 'asked more often than the rate limit allows; try again more slowly' },
+  connection_refused: { number: 0x10, meaning: 'the relay takes no more connections, or no more from this address' },
   // 0x20 certificates
   certificate_required: { number: 0x20, meaning: 'no client certificate was presented' },
   certificate_unknown_ca: { number: 0x21, meaning: 'the certificate is not signed by the pinned CA' },

@@ -163,12 +163,21 @@ t.test('a resumed session is refused: it would show no certificate', async (t) =
 });
 
 t.test('a client that nobody answers ends with handshake_timeout', async (t) => {
-  const pair = await createUdpPair(t, { serverConfig: outerServer(), accept: () => undefined });
+  const pair = await createUdpPair(t, { serverConfig: outerServer(), admission: { admit: () => 'half_open_limit' } });
   const near = new Recorder();
   pair.connect(outerClient({ idleTimeoutMs: 300 }), near);
   t.match(await near.ended(), { code: 'handshake_timeout', by: 'timeout' });
   t.equal(pair.server.connectionCount, 0);
-  t.ok(pair.server.drops.too_many_connections > 0);
+  t.ok(pair.server.drops.half_open_limit > 0);
+});
+
+t.test('a client that the handler does not want is told at once, without a connection', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer(), accept: () => undefined });
+  const near = new Recorder();
+  pair.connect(outerClient(), near);
+  t.match(await near.ended(), { code: 'connection_refused', by: 'peer' });
+  t.equal(pair.server.connectionCount, 0);
+  t.equal(pair.server.drops.too_many_connections, 1);
 });
 
 t.test('close before the handshake is complete ends both sides, and the peer learns no application code', async (t) => {

@@ -3,7 +3,7 @@
 import type { Test } from 'tap';
 import {
   Endpoint, openPlainSocket,
-  type ConnectionHandler, type DatagramSocket, type EndpointConnection, type EndpointInit, type QuicConfig, type SocketAddress,
+  type Admission, type ConnectionHandler, type DatagramSocket, type EndpointConnection, type EndpointInit, type QuicConfig, type SocketAddress,
 } from '@ztna/protocol';
 import { LossyNetwork, type LossyNetworkInit, type LossySocket } from '@ztna/protocol/testing';
 import { eventually } from './eventually.js';
@@ -26,6 +26,7 @@ export interface PairInit {
   readonly serverConfig: QuicConfig;
   readonly retry?: boolean;
   readonly maxConnections?: number;
+  readonly admission?: Admission;
   readonly accept?: (peer: SocketAddress) => Recorder | undefined;
 }
 
@@ -41,6 +42,7 @@ export const createPair = (t: Test, init: PairInit): Pair => {
       config: init.serverConfig,
       retry: init.retry ?? true,
       maxConnections: init.maxConnections ?? 1000,
+      ...(init.admission ? { admission: init.admission } : {}),
       accept: (peer) => {
         const recorder = accept(peer);
         if (recorder) accepted.push(recorder);

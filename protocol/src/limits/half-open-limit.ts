@@ -21,7 +21,7 @@ export const DEFAULT_HALF_OPEN_LIMITS: HalfOpenLimits = {
 };
 
 export class HalfOpenLimit {
-  readonly #limits: HalfOpenLimits;
+  #limits: HalfOpenLimits;
   #inFlight = 0;
 
   constructor(limits: HalfOpenLimits = DEFAULT_HALF_OPEN_LIMITS) {
@@ -30,6 +30,11 @@ export class HalfOpenLimit {
 
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** For places taken from now on. */
+  setLimits(limits: HalfOpenLimits): void {
+    this.#limits = limits;
   }
 
   /**

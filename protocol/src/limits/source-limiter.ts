@@ -53,23 +53,22 @@ export class SourceEntry {
   /** Undefined for the overflow entry. */
   readonly key: SourceKey | undefined;
   readonly bucket: TokenBucket;
-  readonly maxConnections: number;
   connections = 0;
   /** Neighbours in the order of use while idle, itself while not. Only the limiter writes these. */
   older: SourceEntry = this;
   newer: SourceEntry = this;
 
-  constructor(key: SourceKey | undefined, bucket: TokenBucket, maxConnections: number) {
+  constructor(key: SourceKey | undefined, bucket: TokenBucket) {
     this.key = key;
     this.bucket = bucket;
-    this.maxConnections = maxConnections;
   }
 }
 
 export class SourceLimiter {
   readonly #rate: BucketRate;
-  readonly #maxConnections: number;
-  readonly #maxSources: number;
+  readonly #overflowRate: BucketRate;
+  #limits: SourceLimits;
+  #connections = 0;
   readonly #entries = new Map<SourceKey, SourceEntry>();
   /**
    * Shared by the sources that found the table full; and, as it is never idle itself, the two ends of the
@@ -79,11 +78,26 @@ export class SourceLimiter {
   readonly #overflow: SourceEntry;
 
   /** `now` is any reading of the clock passed to `admit`, in ms. */
-  constructor({ handshakes, connections, sources, overflowHandshakes, overflowConnections }: SourceLimits, now: number) {
-    this.#rate = new BucketRate(handshakes);
-    this.#maxConnections = connections;
-    this.#maxSources = sources;
-    this.#overflow = new SourceEntry(undefined, new TokenBucket(new BucketRate(overflowHandshakes), now), overflowConnections);
+  constructor(limits: SourceLimits, now: number) {
+    this.#limits = limits;
+    this.#rate = new BucketRate(limits.handshakes);
+    this.#overflowRate = new BucketRate(limits.overflowHandshakes);
+    this.#overflow = new SourceEntry(undefined, new TokenBucket(this.#overflowRate, now));
+  }
+
+  /**
+   * Other limits from now on, for sources already known too. Whoever holds more connections than a lower limit
+   * keeps them and gets no more; a table larger than a lower limit shrinks as its sources are forgotten.
+   */
+  setLimits(limits: SourceLimits): void {
+    this.#limits = limits;
+    this.#rate.change(limits.handshakes);
+    this.#overflowRate.change(limits.overflowHandshakes);
+  }
+
+  /** Connections admitted and not released, of all sources. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /** Sources in memory; at most `sources`. */
@@ -107,7 +121,8 @@ export class SourceLimiter {
     const entry = this.#entries.get(key) ?? this.#remember(key, now);
     if (entry.connections === 0) this.#setIdle(entry);
     if (!entry.bucket.take(now)) return 'source_handshake_rate';
-    if (entry.connections >= entry.maxConnections) return 'source_connections';
+    if (entry.connections >= this.#maxConnectionsOf(entry)) return 'source_connections';
+    this.#connections++;
     if (entry.connections++ === 0) this.#setBusy(entry);
     return entry;
   }
@@ -115,13 +130,18 @@ export class SourceLimiter {
   /** The connection that `admit` granted with this entry is gone. Once for each grant. */
   release(entry: SourceEntry): void {
     if (entry.connections === 0) throw new RangeError('a source was released more often than it was admitted');
+    this.#connections--;
     if (--entry.connections === 0) this.#setIdle(entry);
+  }
+
+  #maxConnectionsOf(entry: SourceEntry): number {
+    return entry === this.#overflow ? this.#limits.overflowConnections : this.#limits.connections;
   }
 
   /** A new entry, or the overflow entry if there is no room. */
   #remember(key: SourceKey, now: number): SourceEntry {
-    if (this.size >= this.#maxSources) return this.#overflow;
-    const entry = new SourceEntry(key, new TokenBucket(this.#rate, now), this.#maxConnections);
+    if (this.size >= this.#limits.sources) return this.#overflow;
+    const entry = new SourceEntry(key, new TokenBucket(this.#rate, now));
     this.#entries.set(key, entry);
     return entry;
   }

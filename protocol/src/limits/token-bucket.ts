@@ -10,17 +10,26 @@ export interface Rate {
 
 /** A `Rate` worked out once and shared by all buckets that keep it, so that a bucket is two numbers and a reference. */
 export class BucketRate implements Rate {
-  readonly perSecond: number;
-  readonly burst: number;
-  readonly perMs: number;
+  perSecond = 0;
+  burst = 0;
+  perMs = 0;
   /**
    * A bucket may be short by this much. Summed doubles fall short of the exact amount in the last digits,
    * and a caller who waited exactly long enough must not be refused for that. It is what one microsecond
    * refills, at most a thousandth of the burst; the shortage stays on the books, so no rate is exceeded.
    */
-  readonly slack: number;
+  slack = 0;
 
-  constructor({ perSecond, burst }: Rate) {
+  /** @throws RangeError as `change` */
+  constructor(rate: Rate) {
+    this.change(rate);
+  }
+
+  /**
+   * Another rate for every bucket that keeps this one; what they hold stays, cut to the new burst when next asked.
+   * @throws RangeError for a rate below 0, a burst below 1, or one that is not finite
+   */
+  change({ perSecond, burst }: Rate): void {
     if (!(perSecond >= 0 && perSecond < Infinity)) throw new RangeError(`a rate is a finite number of at least 0, not ${perSecond}`);
     if (!(burst >= 1 && burst < Infinity)) throw new RangeError(`a burst is a finite number of at least 1, not ${burst}`);
     this.perSecond = perSecond;

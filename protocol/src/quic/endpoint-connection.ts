@@ -4,7 +4,9 @@
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
 import type { SocketAddress } from '../udp/datagram-socket.js';
 import { clipText } from '../wire/clip-text.js';
+import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
+import type { ConnectionTable } from './connection-table.js';
 import type { DatagramOutcome, PathInfo, QuicConnection } from './port.js';
 import { PeerStreamIds } from './peer-stream-ids.js';
 import { QuicStream, type StreamOwner } from './quic-stream.js';
@@ -37,10 +39,11 @@ export interface ConnectionOwner {
   /** When the turn under way began, ms: the time of everything in it. */
   readonly turnAt: number;
   markDirty(connection: EndpointConnection): void;
-  provisionConnectionIds(connection: EndpointConnection): void;
-  releaseConnectionId(connection: EndpointConnection, id: Uint8Array): void;
+  readonly table: Pick<ConnectionTable, 'provision' | 'unbind'>;
+  /** The handshake is complete. */
+  noticeEstablished(connection: EndpointConnection): void;
   /** A connection has ended; it may drain for a while yet. */
-  noticeEnd(): void;
+  noticeEnd(connection: EndpointConnection, end: ConnectionEnd): void;
   noticeHandlerError(error: unknown): void;
 }
 
@@ -67,6 +70,11 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   path: PathInfo;
   sawOtherPath = false;
   readonly ids = new Set<string>();
+  /** Accepted and not established yet. */
+  isHandshaking = false;
+  /** When a handshake that is not complete is ended, in ms of the endpoint's clock. */
+  handshakeDue = Infinity;
+  place: Place | undefined;
 
   constructor(quic: QuicConnection, isServer: boolean, path: PathInfo, owner: ConnectionOwner, handler: ConnectionHandler) {
     this.quic = quic;
@@ -201,7 +209,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
       return;
     }
     this.#established = true;
-    this.#owner.provisionConnectionIds(this);
+    this.#owner.noticeEstablished(this);
+    this.#owner.table.provision(this);
     this.#handler.onEstablished(this);
   }
 
@@ -246,8 +255,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   #deliverPathChanges(): void {
     for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
-      this.#owner.releaseConnectionId(this, id);
-      this.#owner.provisionConnectionIds(this);
+      this.#owner.table.unbind(this, id);
+      this.#owner.table.provision(this);
     }
     if (this.sawOtherPath && this.quic.pollPeerMigrated()) {
       this.sawOtherPath = false;
@@ -266,7 +275,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.#streams.clear();
     this.#blocked.clear();
     this.#contain(() => this.#handler.onEnd(this, end));
-    this.#owner.noticeEnd();
+    this.#owner.noticeEnd(this, end);
   }
 
   #contain(run: () => void): void {

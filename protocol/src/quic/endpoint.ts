@@ -10,57 +10,32 @@ import { performance } from 'node:perf_hooks';
 import { randomBytes } from 'node:crypto';
 import type { FailureCode } from '../failure-codes.js';
 import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
+import type { ConnectionEnd } from './connection-end.js';
 import { EndpointConnection, type ConnectionHandler, type ConnectionOwner } from './endpoint-connection.js';
-import { CONNECTION_ID_BYTES, FirstContact, type Admission } from './first-contact.js';
+import type { EndpointInit, ServerInit } from './endpoint-init.js';
+import { CONNECTION_ID_BYTES, ConnectionTable } from './connection-table.js';
+import { FirstContact, type FirstInitial } from './first-contact.js';
+import { FIXED_BIT, LONG_HEADER_BIT, longHeaderDestination } from './long-header.js';
+import { createPacketDrops, type PacketDropReason, type PacketDrops } from './packet-drops.js';
 import { PacketRuns } from './packet-runs.js';
 import type { PathInfo, QuicConfig } from './port.js';
 import { acceptQuic, connectQuic } from './quiche-adapter.js';
+import type { RetryKeys } from './retry-keys.js';
+import { ServerHandshakes, type HandshakeCounts } from './server-handshakes.js';
 import { TimerWheel } from './timer-wheel.js';
-
-const FIXED_BIT = 0x40;
-const LONG_HEADER_BIT = 0x80;
-/** Twice what the two sides agree on (quiche-adapter.ts): whatever a peer announces, it gets no more ids at once. */
-const MAX_CONNECTION_IDS = 16;
-
-/** Why a packet never reached a connection; also the counter's name. */
-export const PACKET_DROP_REASONS = [
-  'not_quic',
-  'unknown_connection',
-  'initial_too_small',
-  'long_header_malformed',
-  'retry_token_invalid',
-  'too_many_connections',
-  'rejected',
-] as const;
-export type PacketDropReason = (typeof PACKET_DROP_REASONS)[number];
-
-export interface ServerInit {
-  readonly config: QuicConfig;
-  /** False only where the carrier has validated the peer already (relay sessions). */
-  readonly retry: boolean;
-  readonly maxConnections: number;
-  /** A peer with a validated address began a handshake; undefined turns it away. */
-  accept(peer: SocketAddress): ConnectionHandler | undefined;
-}
-
-export interface EndpointInit {
-  readonly socket: DatagramSocket;
-  readonly server?: ServerInit;
-  /** A handler threw: a fault of ours. Its connection ends with `internal_error`; the others go on. Default: a process warning. */
-  readonly onHandlerError?: (error: unknown) => void;
-}
+import { WheelTimer } from './wheel-timer.js';
 
 export class Endpoint implements DatagramReceiver, ConnectionOwner {
   /** Received datagrams are copied out of the binding into this one buffer. */
   readonly scratch = Buffer.allocUnsafeSlow(2048);
-  readonly drops: Record<PacketDropReason, number>;
+  readonly drops: PacketDrops = createPacketDrops();
+  readonly table = new ConnectionTable();
   readonly #socket: DatagramSocket;
   #server: ServerInit | undefined;
   readonly #onHandlerError: (error: unknown) => void;
   readonly #runs: PacketRuns;
   readonly #firstContact: FirstContact;
-  readonly #byId = new Map<string, EndpointConnection>();
-  readonly #connections = new Set<EndpointConnection>();
+  readonly #handshakes = new ServerHandshakes();
   readonly #wheel: TimerWheel<EndpointConnection>;
   turnAt: number;
   #liveCount = 0;
@@ -68,8 +43,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   #dirty: EndpointConnection[] = [];
   #inTurn = false;
   #turnDue = false;
-  #timer: NodeJS.Timeout | undefined;
-  #timerAt = Infinity;
+  readonly #timer: WheelTimer<EndpointConnection>;
   #closedWith: FailureCode | undefined;
   #whenEmpty: (() => void)[] = [];
 
@@ -77,12 +51,11 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#socket = socket;
     this.#server = server;
     this.#onHandlerError = onHandlerError;
-    const now = performance.now();
-    this.turnAt = now;
+    this.turnAt = performance.now();
     this.#runs = new PacketRuns(socket);
-    this.#firstContact = new FirstContact(this.#runs, server?.retry ?? true, now);
-    this.#wheel = new TimerWheel(now);
-    this.drops = Object.fromEntries(PACKET_DROP_REASONS.map((reason) => [reason, 0])) as Record<PacketDropReason, number>;
+    this.#firstContact = new FirstContact(this.#runs, server?.retry ?? true, server?.retryKeys);
+    this.#wheel = new TimerWheel(this.turnAt);
+    this.#timer = new WheelTimer(this.#wheel, () => this.#advanceTimers());
     socket.start(this);
   }
 
@@ -90,19 +63,34 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     return this.#socket.local;
   }
 
-  /** Connections in the table, draining ones included. */
+  /** Draining ones included. */
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.table.size;
   }
 
   /** Connection ids that lead to a connection. */
   get connectionIdCount(): number {
-    return this.#byId.size;
+    return this.table.idCount;
+  }
+
+  /** How the handshakes of accepted connections went. */
+  get handshakes(): Readonly<HandshakeCounts> {
+    return this.#handshakes.counts;
   }
 
   /** Certificates and CA for handshakes from now on; connections keep what they began with. */
   setServerConfig(config: QuicConfig): void {
     if (this.#server) this.#server = { ...this.#server, config };
+  }
+
+  /** For connections from now on; nobody is turned out. */
+  setMaxConnections(maxConnections: number): void {
+    if (this.#server) this.#server = { ...this.#server, maxConnections };
+  }
+
+  /** For Retry tokens from now on; those sealed with the keys before stay good for as long as they would have been. */
+  setRetryKeys(keys: RetryKeys): void {
+    this.#firstContact.setRetryKeys(keys);
   }
 
   /**
@@ -125,14 +113,14 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     if (packet.length < 1 + CONNECTION_ID_BYTES || (packet[0]! & FIXED_BIT) === 0) return this.#drop('not_quic');
     const isLong = (packet[0]! & LONG_HEADER_BIT) !== 0;
     const id = isLong ? longHeaderDestination(packet) : packet.toString('latin1', 1, 1 + CONNECTION_ID_BYTES);
-    const connection = this.#byId.get(id) ?? (isLong ? this.#receiveUnknown(packet, host, port) : undefined);
+    const connection = this.table.find(id) ?? (isLong ? this.#receiveUnknown(packet, host, port) : undefined);
     if (!connection) {
       if (!isLong) this.#drop('unknown_connection');
       return;
     }
     let { path } = connection;
     if (path.from.port !== port || path.from.host !== host) {
-      path = this.#pathFrom(host, port);
+      path = { from: { host, port }, to: this.local };
       connection.sawOtherPath = true;
     }
     if (!connection.quic.receive(packet, path)) this.#drop('rejected');
@@ -156,20 +144,12 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     }
   }
 
-  provisionConnectionIds(connection: EndpointConnection): void {
-    while (connection.ids.size < MAX_CONNECTION_IDS && connection.quic.connectionIdsLeft() > 0) {
-      const id = randomBytes(CONNECTION_ID_BYTES);
-      connection.quic.issueConnectionId(id, randomBytes(16).readBigUInt64BE());
-      this.#bind(connection, id);
-    }
+  noticeEstablished(connection: EndpointConnection): void {
+    this.#handshakes.over(connection, 'completed');
   }
 
-  releaseConnectionId(connection: EndpointConnection, id: Uint8Array): void {
-    const key = Buffer.from(id).toString('latin1');
-    if (connection.ids.delete(key)) this.#byId.delete(key);
-  }
-
-  noticeEnd(): void {
+  noticeEnd(connection: EndpointConnection, { code }: ConnectionEnd): void {
+    this.#handshakes.over(connection, code === 'handshake_timeout' ? 'timedOut' : 'failed');
     this.#liveCount--;
     if (this.#liveCount > 0) return;
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
@@ -183,14 +163,13 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   async close(code: FailureCode): Promise<void> {
     if (this.#closedWith) return;
     this.#closedWith = code;
-    for (const connection of this.#connections) {
+    for (const connection of this.table) {
       this.#runs.flush(connection.quic);
       connection.abandon(code);
       this.#runs.flush(connection.quic);
+      this.#remove(connection);
     }
-    clearTimeout(this.#timer);
-    this.#connections.clear();
-    this.#byId.clear();
+    this.#timer.stop();
     await this.#socket.close();
   }
 
@@ -220,7 +199,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     for (let i = 0; i < this.#dirty.length; i++) this.#settle(this.#dirty[i]!);
     this.#dirty = [];
     this.#inTurn = false;
-    this.#armTimer();
+    this.#timer.arm();
   }
 
   /** Handlers may throw: that is their connection's end and nobody else's. */
@@ -236,45 +215,56 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   /** Flushes a connection, notices its end, files its deadline, forgets it when QUIC is done with it. */
   #settle(connection: EndpointConnection): void {
     connection.isDirty = false;
-    if (!this.#connections.has(connection)) return;
+    if (!this.table.has(connection)) return;
     const { quic } = connection;
     this.#runs.flush(quic);
     if (connection.applyPendingClose()) this.#runs.flush(quic);
     if (!connection.hasEnded && (quic.localError() || quic.isClosed())) this.#deliver(connection);
     if (quic.isClosed()) return this.#remove(connection);
-    const timeout = quic.timeoutMs();
     // The binding truncates to whole milliseconds: one more, or the timer would come early and spin.
-    this.#wheel.schedule(connection, timeout === Infinity ? Infinity : performance.now() + timeout + 1);
+    this.#wheel.schedule(connection, Math.min(performance.now() + quic.timeoutMs() + 1, connection.handshakeDue));
   }
 
   #receiveUnknown(packet: Buffer, host: string, port: number): EndpointConnection | undefined {
     if (!this.#server) return this.#drop('unknown_connection');
-    const outcome = this.#firstContact.handle(packet, host, port, performance.now());
+    const outcome = this.#firstContact.handle(packet, host, port);
     if (outcome === 'answered') return undefined;
     return typeof outcome === 'string' ? this.#drop(outcome) : this.#accept(this.#server, outcome, host, port);
   }
 
-  #accept(server: ServerInit, { id, originalId, clientChosenId }: Admission, host: string, port: number): EndpointConnection | undefined {
-    if (this.#closedWith || this.#connections.size >= server.maxConnections) return this.#drop('too_many_connections');
-    const path = this.#pathFrom(host, port);
-    let connection: EndpointConnection;
+  /** Nothing is made for a client that is turned away. */
+  #accept(server: ServerInit, initial: FirstInitial, host: string, port: number): EndpointConnection | undefined {
+    if (this.#closedWith) return this.#drop('too_many_connections');
+    const path = { from: { host, port }, to: this.local };
+    const now = performance.now();
+    const place = server.admission?.admit(path.from, now);
+    const opened = typeof place === 'string' ? place : this.#open(server, initial, path);
+    if (typeof opened !== 'string') {
+      this.#handshakes.begin(opened, typeof place === 'string' ? undefined : place, now);
+      this.#add(opened, initial.id);
+      if (!initial.originalId) this.table.bind(opened, initial.clientChosenId);
+      return opened;
+    }
+    if (typeof place === 'object') place.release();
+    this.#firstContact.refuse(initial, opened, host, port);
+    return this.#drop(opened);
+  }
+
+  #open(server: ServerInit, { id, originalId }: FirstInitial, path: PathInfo): EndpointConnection | 'too_many_connections' | 'rejected' {
+    if (this.table.size >= server.maxConnections) return 'too_many_connections';
     try {
       const handler = server.accept(path.from);
-      if (!handler) return this.#drop('too_many_connections');
-      connection = new EndpointConnection(acceptQuic(id, originalId, path.to, path.from, server.config), true, path, this, handler);
+      if (!handler) return 'too_many_connections';
+      return new EndpointConnection(acceptQuic(id, originalId, path.to, path.from, server.config), true, path, this, handler);
     } catch (error) {
       this.noticeHandlerError(error);
-      return this.#drop('rejected');
+      return 'rejected';
     }
-    this.#add(connection, id);
-    if (!originalId) this.#bind(connection, clientChosenId);
-    return connection;
   }
 
   #add(connection: EndpointConnection, id: Uint8Array): void {
-    this.#connections.add(connection);
+    this.table.add(connection, id);
     this.#liveCount++;
-    this.#bind(connection, id);
     try {
       connection.start();
     } catch (error) {
@@ -284,49 +274,29 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.markDirty(connection);
   }
 
-  #bind(connection: EndpointConnection, id: Uint8Array): void {
-    const key = Buffer.from(id).toString('latin1');
-    connection.ids.add(key);
-    this.#byId.set(key, connection);
-  }
-
   #remove(connection: EndpointConnection): void {
     this.#wheel.schedule(connection, Infinity);
-    for (const key of connection.ids) this.#byId.delete(key);
-    this.#connections.delete(connection);
-  }
-
-  #pathFrom(host: string, port: number): PathInfo {
-    return { from: { host, port }, to: this.local };
+    this.table.remove(connection);
+    this.#handshakes.release(connection);
   }
 
   #drop(reason: PacketDropReason): undefined {
     this.drops[reason]++;
   }
 
-  #armTimer(): void {
-    const at = this.#wheel.next() ?? Infinity;
-    if (at >= this.#timerAt || this.#closedWith) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(this.#onTimer, Math.max(0, at - performance.now()));
-  }
-
-  readonly #onTimer = (): void => {
-    this.#timerAt = Infinity;
+  #advanceTimers(): void {
     this.#inTurn = true;
-    this.turnAt = performance.now();
-    this.#wheel.advance(this.turnAt, (connection) => {
+    const now = performance.now();
+    this.turnAt = now;
+    this.#wheel.advance(now, (connection) => {
       connection.quic.handleTimeout();
       this.#deliver(connection);
+      if (connection.handshakeDue <= now) connection.abandon('handshake_timeout');
       this.markDirty(connection);
     });
     this.#inTurn = false;
     this.#turn();
-  };
+  }
 }
-
-/** RFC 8999 §5.1: one length byte at offset 5, then the id. Callers made sure of 17 bytes. */
-const longHeaderDestination = (packet: Buffer): string => packet.toString('latin1', 6, Math.min(6 + packet[5]!, packet.length));
 
 const warnOfHandlerError = (error: unknown): void => process.emitWarning(error instanceof Error ? error : new Error(String(error)));

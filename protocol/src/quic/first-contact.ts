@@ -2,41 +2,57 @@
 // Retry, admit it, or drop it with a reason. Keeps no state per peer until its address is validated (RFC 9000 §8.1).
 
 import { randomBytes } from 'node:crypto';
+import { writeInitialClose } from './initial-close.js';
+import { CONNECTION_ID_BYTES } from './connection-table.js';
 import { MIN_INITIAL_BYTES, MIN_INITIAL_DCID_BYTES, parseLongHeader, QUIC_V1, type LongHeader } from './long-header.js';
+import type { PacketDropReason } from './packet-drops.js';
 import type { PacketRuns } from './packet-runs.js';
 import { writeRetry, writeVersionNegotiation } from './quiche-adapter.js';
+import { RandomRetryKeys, type RetryKeys } from './retry-keys.js';
 import { RetryTokens } from './retry-tokens.js';
-
-/** Our connection ids: 128 random bits, so that none can be guessed or linked (RFC 9000 §5.1). */
-export const CONNECTION_ID_BYTES = 16;
 
 export type FirstContactDrop = 'initial_too_small' | 'long_header_malformed' | 'unknown_connection' | 'retry_token_invalid';
 
 /** A handshake that may begin. */
-export interface Admission {
+export interface FirstInitial {
   /** The connection id this side is known by. */
   readonly id: Buffer;
   /** The id before Retry, proven by the token (RFC 9000 §7.3); undefined where there was no Retry. */
   readonly originalId: Buffer | undefined;
+  /** The id the client chose for itself: where an answer goes. */
+  readonly clientId: Buffer;
   /** The id the client made up; its retransmitted Initials carry it where there was no Retry. */
   readonly clientChosenId: Buffer;
 }
 
 const ANSWERED = 'answered';
 
+/**
+ * Refusals worth an answer: waiting does not help, so a client should say so and go elsewhere. Of the others nothing
+ * is said: they last seconds, and the client's next Initial, token and all, is its next try.
+ */
+const ANSWERED_REFUSALS: Readonly<Partial<Record<PacketDropReason, string>>> = {
+  too_many_connections: 'this relay has as many connections as it takes',
+  source_connections: 'too many connections from this address at this relay',
+};
+
 export class FirstContact {
   readonly #runs: PacketRuns;
   readonly #retry: boolean;
   readonly #tokens: RetryTokens;
 
-  constructor(runs: PacketRuns, retry: boolean, now: number) {
+  constructor(runs: PacketRuns, retry: boolean, keys: RetryKeys = new RandomRetryKeys()) {
     this.#runs = runs;
     this.#retry = retry;
-    this.#tokens = new RetryTokens(randomBytes, now);
+    this.#tokens = new RetryTokens(keys);
   }
 
-  /** `now` in ms, monotonic. The views in an `Admission` are valid while `packet` is. */
-  handle(packet: Buffer, host: string, port: number, now: number): Admission | FirstContactDrop | typeof ANSWERED {
+  setRetryKeys(keys: RetryKeys): void {
+    this.#tokens.setKeys(keys);
+  }
+
+  /** The views in a `FirstInitial` are valid while `packet` is. */
+  handle(packet: Buffer, host: string, port: number): FirstInitial | FirstContactDrop | typeof ANSWERED {
     // A reply is never larger than what it answers: no amplification for spoofed sources.
     if (packet.length < MIN_INITIAL_BYTES) return 'initial_too_small';
     const header = parseLongHeader(packet);
@@ -48,21 +64,32 @@ export class FirstContact {
     }
     if (header.type !== 0) return 'unknown_connection';
     if (!this.#retry) return this.#admitUnproven(header);
-    if (header.token.length === 0) return this.#sendRetry(header, host, port, now);
-    const originalId = this.#tokens.open(header.token, host, port, header.dcid, now);
+    if (header.token.length === 0) return this.#sendRetry(header, host, port);
+    const originalId = this.#tokens.open(header.token, host, port, header.dcid);
     if (!originalId || header.dcid.length !== CONNECTION_ID_BYTES) return 'retry_token_invalid';
-    return { id: Buffer.from(header.dcid), originalId, clientChosenId: header.dcid };
+    return { id: Buffer.from(header.dcid), originalId, clientId: header.scid, clientChosenId: header.dcid };
   }
 
-  #admitUnproven(header: LongHeader): Admission | FirstContactDrop {
+  /**
+   * Tells a client that it was turned away, where that helps it. Only to an address that Retry has validated, and less
+   * than a sixth of what came in.
+   */
+  refuse(initial: FirstInitial, why: PacketDropReason, host: string, port: number): void {
+    const reason = ANSWERED_REFUSALS[why];
+    if (reason === undefined || !initial.originalId) return;
+    const { clientChosenId, clientId: destination, id: source } = initial;
+    this.#runs.sendOne(writeInitialClose({ clientDestination: clientChosenId, destination, source, reason }, this.#runs.buffer), host, port);
+  }
+
+  #admitUnproven(header: LongHeader): FirstInitial | FirstContactDrop {
     if (header.dcid.length < MIN_INITIAL_DCID_BYTES) return 'long_header_malformed';
-    return { id: randomBytes(CONNECTION_ID_BYTES), originalId: undefined, clientChosenId: header.dcid };
+    return { id: randomBytes(CONNECTION_ID_BYTES), originalId: undefined, clientId: header.scid, clientChosenId: header.dcid };
   }
 
-  #sendRetry(header: LongHeader, host: string, port: number, now: number): typeof ANSWERED | FirstContactDrop {
+  #sendRetry(header: LongHeader, host: string, port: number): typeof ANSWERED | FirstContactDrop {
     if (header.dcid.length < MIN_INITIAL_DCID_BYTES) return 'long_header_malformed';
     const id = randomBytes(CONNECTION_ID_BYTES);
-    const token = this.#tokens.mint(host, port, header.dcid, id, now);
+    const token = this.#tokens.mint(host, port, header.dcid, id);
     this.#runs.sendOne(writeRetry(header.scid, header.dcid, id, token, header.version, this.#runs.buffer), host, port);
     return ANSWERED;
   }

@@ -1,6 +1,9 @@
 // Reads just enough of a QUIC long header (RFC 9000 §17.2, RFC 8999 §5.1) to find the connection
 // or decide on a Retry, without an exception or an allocation for junk. Decryption is the binding's.
 
+/** First byte: set in every QUIC packet (RFC 9000 §17), and in those with a long header. */
+export const FIXED_BIT = 0x40;
+export const LONG_HEADER_BIT = 0x80;
 export const QUIC_V1 = 0x0000_0001;
 /** RFC 9000 §17.2: connection ids are at most 20 bytes in version 1. */
 export const MAX_CID_BYTES = 20;
@@ -45,3 +48,6 @@ const readToken = (packet: Buffer, at: number): Buffer | undefined => {
 
 const slice = (packet: Buffer, start: number, length: number): Buffer | undefined =>
   start + length <= packet.length ? packet.subarray(start, start + length) : undefined;
+
+/** RFC 8999 §5.1: one length byte at offset 5, then the id. Callers made sure of 17 bytes. */
+export const longHeaderDestination = (packet: Buffer): string => packet.toString('latin1', 6, Math.min(6 + packet[5]!, packet.length));

@@ -1,0 +1,28 @@
+// What an endpoint is made of; the endpoint itself is endpoint.ts.
+
+import type { DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
+import type { Admission } from './admission.js';
+import type { ConnectionHandler } from './endpoint-connection.js';
+import type { QuicConfig } from './port.js';
+import type { RetryKeys } from './retry-keys.js';
+
+export interface ServerInit {
+  readonly config: QuicConfig;
+  /** False only where the carrier has validated the peer already (relay sessions). */
+  readonly retry: boolean;
+  /** What Retry tokens are sealed with. Default: random keys of this endpoint's own. */
+  readonly retryKeys?: RetryKeys;
+  /** Connections at a time, draining ones included. */
+  readonly maxConnections: number;
+  /** Asked before anything is made for a client. Default: everyone may begin a handshake. */
+  readonly admission?: Admission;
+  /** A peer with a validated address began a handshake; undefined turns it away. */
+  accept(peer: SocketAddress): ConnectionHandler | undefined;
+}
+
+export interface EndpointInit {
+  readonly socket: DatagramSocket;
+  readonly server?: ServerInit;
+  /** A handler threw: a fault of ours. Its connection ends with `internal_error`; the others go on. Default: a process warning. */
+  readonly onHandlerError?: (error: unknown) => void;
+}
