@@ -61,7 +61,7 @@ export class RelayClient implements ConnectionHandler {
     }
     this.connection = connection;
     this.certificate = certificate;
-    this.#id = this.#server.admit(this);
+    this.#id = this.#server.admit(this, connection);
     this.#server.outcomes.endHandshake();
     this.#server.machine.handleConnected(this.#id, peer, performance.now());
   }
@@ -88,8 +88,12 @@ export class RelayClient implements ConnectionHandler {
   onDatagram(connection: EndpointConnection, payload: Buffer, length: number): void {
     if (this.#id === undefined) return;
     const target = this.#server.machine.handleDatagram(this.#id, payload, length, connection.turnAt);
-    if (target >= 0) this.#server.forward(target, payload.subarray(0, length));
+    if (target >= 0) this.#server.forwarder.forward(this.#id, target, payload.subarray(0, length), connection.turnAt);
     else if (target === DATAGRAM_REPLY) connection.sendDatagram(payload.subarray(0, length));
+  }
+
+  onFlushed(connection: EndpointConnection): void {
+    if (this.#id !== undefined) this.#server.forwarder.handleFlushed(this.#id, connection.turnAt);
   }
 
   onDelivered(): void {

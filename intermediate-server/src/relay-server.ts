@@ -5,7 +5,8 @@
 //   3 quic/endpoint-connection.ts  decrypted by QUIC, taken off its datagram queue
 //   4 relay-client.ts              onDatagram, one call:
 //   5 machine/relay/datagram-switch.ts  header, slot, owner, tag; slot and tag rewritten in place   drops: DROP_REASONS
-//   6 forward, below               peer's bounded queue                 drops: peer_queue_full, too_large, peer_gone
+//   6 forwarder.ts, protocol's carrier/outbound-queue.ts  straight to the peer, or into its fair queue
+//                                  drops: peer_gone, too_large, peer_queue_full, queue_budget, queue_delay, slot_unknown
 //   7 quic/endpoint.ts             encrypted and sent with the peer's next run
 
 import { performance } from 'node:perf_hooks';
@@ -13,13 +14,11 @@ import { randomBytes, type X509Certificate } from 'node:crypto';
 import {
   ConnectionRateTable,
   createQuicConfig,
-  DATAGRAM_QUEUE_FULL,
-  DATAGRAM_QUEUED,
-  DATAGRAM_TOO_LARGE,
   Endpoint,
   formatIdentity,
   OUTER_PROFILE,
   parsePemCertificates,
+  QueueBudget,
   quicPems,
   RelayMachine,
   ReplayLog,
@@ -27,6 +26,7 @@ import {
   SourceAdmission,
   verifyToken,
   type DatagramSocket,
+  type EndpointConnection,
   type FailureCode,
   type Keyring,
   type Logger,
@@ -40,6 +40,7 @@ import {
 } from '@ztna/protocol';
 import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
 import { ControlPauses } from './control-pauses.js';
+import { Forwarder } from './forwarder.js';
 import type { RelayServerLimits } from './limits-section.js';
 import { RelayClient } from './relay-client.js';
 import { RelayOutcomes } from './relay-outcomes.js';
@@ -66,6 +67,7 @@ export class RelayServer {
   readonly machine: RelayMachine;
   readonly outcomes = new RelayOutcomes();
   readonly #revocationTimer = new RevocationTimer(this.outcomes.revocation);
+  readonly forwarder: Forwarder;
   readonly pauses = new ControlPauses();
   /** Gauges of sources and handshakes. */
   readonly admission: SourceAdmission;
@@ -85,6 +87,7 @@ export class RelayServer {
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
     // Beside the keyring, not in it: a reload must not bring a used token back to life.
     const replayLog = new ReplayLog();
+    const budget = new QueueBudget(limits.budget);
     const audience = formatIdentity(tls.identity);
     this.machine = new RelayMachine({
       identity: tls.identity,
@@ -94,13 +97,14 @@ export class RelayServer {
       wallClock: Date.now,
       limits: limits.machine,
       rates: new ConnectionRateTable(limits.rates),
-      isStrained: () => false,
+      isStrained: () => budget.isStrained,
       verifyToken: (token, context) => {
         const verdict = verifyToken(token, { ...context, audience, now: context.nowEpochMs }, this.#authorities.keyring, replayLog);
         return verdict.ok ? { ok: true, services: verdict.claims.services, keyId: verdict.keyId } : verdict;
       },
     });
     this.admission = new SourceAdmission(limits, performance.now());
+    this.forwarder = new Forwarder(this.machine, budget, limits.queue);
     this.#endpoint = new Endpoint({
       socket,
       server: {
@@ -177,27 +181,22 @@ export class RelayServer {
   }
 
   /** The lowest free id, so that the machine's tables stay dense. */
-  admit(client: RelayClient): number {
+  admit(client: RelayClient, connection: EndpointConnection): number {
     const id = this.#freeIds.pop() ?? this.#clients.length;
     this.#clients[id] = client;
+    this.forwarder.add(id, connection);
     return id;
+  }
+
+  connectionOf(id: number): EndpointConnection | undefined {
+    return this.#clients[id]?.connection;
   }
 
   release(id: number): void {
     this.#revocationTimer.noticeEnd(id);
     this.#clients[id] = undefined;
+    this.forwarder.remove(id);
     this.#freeIds.push(id);
-  }
-
-  /** Step 6: from the switch to the peer's queue. */
-  forward(target: number, datagram: Uint8Array): void {
-    const { counters } = this.machine;
-    const peer = this.#clients[target]?.connection;
-    if (!peer) return counters.countDropped('peer_gone');
-    const outcome = peer.sendDatagram(datagram);
-    if (outcome === DATAGRAM_QUEUED) counters.countForwarded();
-    else if (outcome === DATAGRAM_QUEUE_FULL) counters.countDropped('peer_queue_full');
-    else counters.countDropped(outcome === DATAGRAM_TOO_LARGE ? 'too_large' : 'peer_gone');
   }
 
   /** Performs what the machine has asked for and arms its next deadline. */

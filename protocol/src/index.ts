@@ -37,6 +37,7 @@ export * from './wire/flow-preamble.js';
 export * from './wire/varint.js';
 export * from './wire/udp-flow-codec.js';
 export * from './quic/control-channel.js';
+export * from './carrier/outbound-queue.js';
 export * from './carrier/session-carrier.js';
 export * from './flow/splice.js';
 export * from './flow/abort-socket.js';

@@ -125,6 +125,10 @@ export class HostileClient {
     return this.#connection;
   }
 
+  get localPort(): number {
+    return this.#endpoint.local.port;
+  }
+
   get hasEnded(): boolean {
     return this.#end !== undefined;
   }

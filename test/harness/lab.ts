@@ -114,14 +114,19 @@ export class Lab {
 
   /** `port` 0 picks one; give the earlier port to restart a relay where clients look for it. */
   async startRelay(policy: readonly PolicyRule[], { name = 'relay-1', port = 0, extra = {} }: { name?: string; port?: number; extra?: object } = {}): Promise<ManagedProcess> {
+    const relay = this.run(MAIN.relay, ['run', '-c', this.writeRelay(policy, { name, port, extra })]);
+    const { address } = await relay.waitFor('listening');
+    this.#relayPort = portOf(String(address));
+    return relay;
+  }
+
+  /** What `startRelay` starts a relay with; the path of its configuration. */
+  writeRelay(policy: readonly PolicyRule[], { name = 'relay-1', port = 0, extra = {} }: { name?: string; port?: number; extra?: object } = {}): string {
     this.issue('relay', name);
     this.write('policy.yaml', stringify({ rules: policy }));
     this.write('keyring.yaml', stringify({ keys: this.#keyring }));
     const config = { listen: `127.0.0.1:${port}`, tls: this.tls(name), keyring: 'keyring.yaml', policy: 'policy.yaml', log: { level: 'debug' }, ...extra };
-    const relay = this.run(MAIN.relay, ['run', '-c', this.write(`${name}.yaml`, stringify(config))]);
-    const { address } = await relay.waitFor('listening');
-    this.#relayPort = portOf(String(address));
-    return relay;
+    return this.write(`${name}.yaml`, stringify(config));
   }
 
   /** Starts a connector that was enrolled, and waits until the relay has accepted it. */

@@ -51,9 +51,9 @@ export class FairQueue implements FlowOwner, BudgetedQueue {
   readonly #pool: DatagramPool;
   readonly #table: FlowTable;
   readonly #drops: DropCounter;
-  readonly #limits: FairQueueLimits;
+  #limits: FairQueueLimits;
   /** Bytes a datagram weighs beside its own when the fattest flow is sought: each bound counts for half. */
-  readonly #datagramWeight: number;
+  #datagramWeight: number;
   readonly #newFlows = new FlowList();
   readonly #oldFlows = new FlowList();
   readonly #fat = new FattestList<Flow>();
@@ -67,7 +67,7 @@ export class FairQueue implements FlowOwner, BudgetedQueue {
     this.#table = budget.flows;
     this.#drops = drops;
     this.#limits = limits;
-    this.#datagramWeight = Math.ceil(limits.bytes / limits.datagrams);
+    this.#datagramWeight = weightOf(limits);
     this.id = budget.nextId();
   }
 
@@ -132,6 +132,12 @@ export class FairQueue implements FlowOwner, BudgetedQueue {
       if (this.#datagrams === 0) this.#releaseFlows();
       return datagram;
     }
+  }
+
+  /** Other bounds; what is over them goes with the next enqueue. */
+  setLimits(limits: FairQueueLimits): void {
+    this.#limits = limits;
+    this.#datagramWeight = weightOf(limits);
   }
 
   /** Drops what waits for one session, when that has ended. Takes time by what waits. */
@@ -231,3 +237,5 @@ export class FairQueue implements FlowOwner, BudgetedQueue {
     for (let flow; (flow = this.#newFlows.shift() ?? this.#oldFlows.shift()); ) this.#table.remove(flow);
   }
 }
+
+const weightOf = ({ bytes, datagrams }: FairQueueLimits): number => Math.ceil(bytes / datagrams);

@@ -7,10 +7,13 @@ import { clipText } from '../wire/clip-text.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { ConnectionTable } from './connection-table.js';
-import type { DatagramOutcome, PathInfo, QuicConnection } from './port.js';
+import { RECEIVE_QUEUE_DATAGRAMS, type DatagramOutcome, type PathInfo, type QuicConnection } from './port.js';
 import { PeerStreamIds } from './peer-stream-ids.js';
 import { QuicStream, type StreamOwner } from './quic-stream.js';
 import type { TimerEntry } from './timer-wheel.js';
+
+/** The least a datagram takes in a packet: type and a length of one byte (RFC 9221 §4). */
+const MIN_DATAGRAM_FRAME_BYTES = 2;
 
 /**
  * What happens on a connection. After `close` only `onEnd` follows. A handler that throws ends its
@@ -27,6 +30,8 @@ export interface ConnectionHandler {
   onStream?(connection: EndpointConnection, stream: QuicStream): void;
   /** All that this batch of packets brought has been delivered. */
   onDelivered?(connection: EndpointConnection): void;
+  /** What congestion control allowed was sent; QUIC may have room for more datagrams, which `flush` sends. */
+  onFlushed?(connection: EndpointConnection): void;
   /** The peer's address changed (NAT rebinding or migration) and the new path is validated. */
   onMigrated?(connection: EndpointConnection): void;
   /** Called once and last, whether or not the connection was ever established. */
@@ -42,6 +47,7 @@ export interface ConnectionOwner {
   readonly table: Pick<ConnectionTable, 'provision' | 'unbind'>;
   /** The handshake is complete. */
   noticeEstablished(connection: EndpointConnection): void;
+  flush(connection: EndpointConnection): void;
   /** A connection has ended; it may drain for a while yet. */
   noticeEnd(connection: EndpointConnection, end: ConnectionEnd): void;
   noticeHandlerError(error: unknown): void;
@@ -60,6 +66,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   #ended = false;
   #localClose: { readonly code: FailureCode; readonly reason: string } | undefined;
   #isClosePending = false;
+  /** Bytes of packets that can be fed to QUIC before its receive queue may overflow. */
+  #receiveAllowance = RECEIVE_QUEUE_DATAGRAMS * MIN_DATAGRAM_FRAME_BYTES;
 
   // The endpoint's bookkeeping, kept here so that the datagram path needs no lookups.
   due = Infinity;
@@ -126,6 +134,11 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     return outcome;
   }
 
+  /** Sends now what congestion control allows, ahead of the end of the turn. Not from `onStart`, nor within a flush. */
+  flush(): void {
+    if (!this.#ended) this.#owner.flush(this);
+  }
+
   /** Keeps the connection from idling out. */
   ping(): void {
     this.quic.ping();
@@ -167,6 +180,24 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** For the endpoint: the connection is in its table. */
   start(): void {
     this.#handler.onStart?.(this);
+  }
+
+  /** For the endpoint: the connection was flushed. */
+  noticeFlushed(): void {
+    if (this.#isLive) this.#handler.onFlushed?.(this);
+  }
+
+  /**
+   * For the endpoint: QUIC was fed so many bytes. True when its receive queue may overflow before the end of the
+   * batch: `deliver` now. QUIC is asked only once so many bytes came that they could have filled the queue.
+   */
+  noticeReceived(bytes: number): boolean {
+    this.#receiveAllowance -= bytes;
+    if (this.#receiveAllowance > 0) return false;
+    const room = RECEIVE_QUEUE_DATAGRAMS - this.quic.datagramsReceived();
+    const isFilling = room * 2 < RECEIVE_QUEUE_DATAGRAMS;
+    this.#receiveAllowance = (isFilling ? RECEIVE_QUEUE_DATAGRAMS : room) * MIN_DATAGRAM_FRAME_BYTES;
+    return isFilling;
   }
 
   /** For the endpoint: hands everything that packets or timers brought to the handlers. */

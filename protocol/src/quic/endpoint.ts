@@ -2,7 +2,8 @@
 // The thin driver between sockets and connections; what the bytes mean is its handlers' business.
 //
 // One turn, for each batch of packets the socket has:
-//   1 onPacket    connection id → connection, or Initial → Retry / accept, or a counted drop
+//   1 onPacket    connection id → connection, or Initial → Retry / accept, or a counted drop;
+//                 delivers ahead of the batch's end what QUIC might not have room to hold until then
 //   2 onBatchEnd  each touched connection delivers streams and datagrams to its handler
 //   3 flush       each dirty connection's packets leave in runs to one address; its deadline is filed
 
@@ -124,6 +125,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
       connection.sawOtherPath = true;
     }
     if (!connection.quic.receive(packet, path)) this.#drop('rejected');
+    else if (connection.noticeReceived(packet.length)) this.#deliverEarly(connection);
     if (!connection.isTouched) {
       connection.isTouched = true;
       this.#touched.push(connection);
@@ -146,6 +148,10 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
 
   noticeEstablished(connection: EndpointConnection): void {
     this.#handshakes.over(connection, 'completed');
+  }
+
+  flush(connection: EndpointConnection): void {
+    this.#runs.flush(connection.quic);
   }
 
   noticeEnd(connection: EndpointConnection, { code }: ConnectionEnd): void {
@@ -212,12 +218,31 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     }
   }
 
+  /** Before the batch is read; what it leads to is flushed at the batch's end all the same. */
+  #deliverEarly(connection: EndpointConnection): void {
+    const wasInTurn = this.#inTurn;
+    this.#inTurn = true;
+    this.turnAt = performance.now();
+    this.#deliver(connection);
+    this.#inTurn = wasInTurn;
+  }
+
+  #flush(connection: EndpointConnection): void {
+    this.#runs.flush(connection.quic);
+    try {
+      connection.noticeFlushed();
+    } catch (error) {
+      this.noticeHandlerError(error);
+      connection.abandon('internal_error');
+    }
+  }
+
   /** Flushes a connection, notices its end, files its deadline, forgets it when QUIC is done with it. */
   #settle(connection: EndpointConnection): void {
     connection.isDirty = false;
     if (!this.table.has(connection)) return;
     const { quic } = connection;
-    this.#runs.flush(quic);
+    this.#flush(connection);
     if (connection.applyPendingClose()) this.#runs.flush(quic);
     if (!connection.hasEnded && (quic.localError() || quic.isClosed())) this.#deliver(connection);
     if (quic.isClosed()) return this.#remove(connection);

@@ -25,7 +25,7 @@ export interface QuicConfigInit {
   readonly connectionWindow: number;
   /** Bidirectional streams the peer may have open at once. */
   readonly maxStreams: number;
-  /** Datagrams each direction queues inside the binding before it drops. */
+  /** Datagrams to send that queue inside the binding before it takes no more. */
   readonly datagramQueue: number;
   readonly congestionControl: 'reno' | 'cubic' | 'bbr';
 }
@@ -49,6 +49,9 @@ export const STREAM_RESET = -2;
 /** The stream is finished or never was. */
 export const STREAM_GONE = -3;
 
+/** Received datagrams that QUIC holds for us; it is emptied before more can have come (endpoint-connection.ts). */
+export const RECEIVE_QUEUE_DATAGRAMS = 16_384;
+
 /** `sendDatagram`: queued; the queue is full; larger than the path takes; the peer takes none (yet). */
 export const DATAGRAM_QUEUED = 0;
 export const DATAGRAM_QUEUE_FULL = 1;
@@ -64,7 +67,11 @@ export interface QuicConnection {
   readonly sentTo: SocketAddress;
 
   receiveDatagram(into: Uint8Array): number;
+  /** Received datagrams that were not taken yet; beyond RECEIVE_QUEUE_DATAGRAMS the oldest is lost uncounted. */
+  datagramsReceived(): number;
   sendDatagram(payload: Uint8Array): DatagramOutcome;
+  /** Datagrams that wait to be sent: more than 0 after a flush means that the congestion window is full. */
+  datagramsToSend(): number;
   /** The largest datagram payload the path takes, 0 when the peer takes none. */
   maxDatagramBytes(): number;
 

@@ -10,6 +10,7 @@ import {
   DATAGRAM_QUEUED,
   DATAGRAM_TOO_LARGE,
   DATAGRAM_UNSUPPORTED,
+  RECEIVE_QUEUE_DATAGRAMS,
   STREAM_BLOCKED,
   STREAM_GONE,
   STREAM_RESET,
@@ -68,7 +69,7 @@ export const createQuicConfig = (init: QuicConfigInit): QuicConfig => {
   native.setCcAlgorithm(CONGESTION_CONTROL[init.congestionControl]);
   // Pacing needs a timer per packet, which the event loop cannot honour below a millisecond.
   native.enablePacing(false);
-  native.enableDgram(true, init.datagramQueue, init.datagramQueue);
+  native.enableDgram(true, RECEIVE_QUEUE_DATAGRAMS, init.datagramQueue);
   return new QuicheConfig(native, init.alpn);
 };
 
@@ -149,6 +150,14 @@ class QuicheConnection implements QuicConnection {
       this.#native.dgramRecvVec();
       return 0;
     }
+  }
+
+  datagramsReceived(): number {
+    return this.#native.dgramRecvQueueLen();
+  }
+
+  datagramsToSend(): number {
+    return this.#native.dgramSendQueueLen();
   }
 
   sendDatagram(payload: Uint8Array): DatagramOutcome {

@@ -2,3 +2,4 @@
 export * from './virtual-clock.js';
 export * from './seeded-random.js';
 export * from './lossy-network.js';
+export * from './shaped-socket.js';

@@ -72,6 +72,16 @@ export class DatagramSwitch {
     return table.ownerOf(peer);
   }
 
+  /** Whose turn a datagram on its way to `to` is part of: at a connector its agent's, at an agent its session's. */
+  flowOf(from: ConnectionId, to: ConnectionId, datagram: Uint8Array): number {
+    return this.#connections[to]?.isConnector ? this.#connections[from]!.account.id : readSlot(datagram);
+  }
+
+  /** Whether a datagram that `route` rewrote for `to` a while ago still names an end of its. */
+  isCurrent(to: ConnectionId, datagram: Uint8Array): boolean {
+    return this.#table.route(to, readSlot(datagram), readTag(datagram)) >= 0;
+  }
+
   /** Keepalives are between a client and the relay: slot and tag go back as they came. */
   #consume(datagram: Uint8Array, type: number): number {
     this.#counters.countConsumed();

@@ -108,6 +108,16 @@ export class RelayMachine {
     return this.#switch.route(conn, datagram, length, now);
   }
 
+  /** Which flow of the queue towards `to` a routed datagram belongs to: an integer, within that queue. */
+  flowOf(from: ConnectionId, to: ConnectionId, datagram: Uint8Array): number {
+    return this.#switch.flowOf(from, to, datagram);
+  }
+
+  /** Whether the session of a routed datagram, which waited for `to`, is still open. */
+  isCurrent(to: ConnectionId, datagram: Uint8Array): boolean {
+    return this.#switch.isCurrent(to, datagram);
+  }
+
   /** A control message arrived. False: its sender is over its rate, leave it and what follows unread for a while. */
   admitControl(conn: ConnectionId, now: number): boolean {
     return this.#connections.byId[conn]?.limits.controlMessages.take(now) !== false;
