@@ -41,7 +41,10 @@ export class RelayClient implements ConnectionHandler {
     this.#server = server;
     this.#peer = peer;
     this.#log = log;
-    server.outcomes.beginHandshake();
+  }
+
+  onStart(): void {
+    this.#server.outcomes.beginHandshake();
   }
 
   onEstablished(connection: EndpointConnection): void {

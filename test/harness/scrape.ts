@@ -1,6 +1,7 @@
 // Prometheus's text format as a test reads it: families with their samples, and the value of one series.
 
 import { get } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 
 export interface Sample {
   /** The family's name, for a histogram with its suffix. */
@@ -68,5 +69,14 @@ export const fetchHealth = (address: string, path: string, headers: Readonly<Rec
     });
     request.on('error', reject);
   });
+
+/** Asks ten times a second until the answer is as it should be. Never rejects for an answer that is not: the test's own timeout ends it. */
+export const fetchUntil = async (address: string, path: string, holds: (answer: HttpAnswer) => boolean, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> => {
+  for (;;) {
+    const answer = await fetchHealth(address, path, headers);
+    if (holds(answer)) return answer;
+    await wait(100);
+  }
+};
 
 export const scrapeMetrics = async (address: string): Promise<ScrapedFamily[]> => parseScrape((await fetchHealth(address, '/metrics')).body);
