@@ -25,7 +25,7 @@ export const target: FuzzTarget = {
     }
     const { groups = {}, rules = [] } = data as Document;
     const mayOpen = (agent: string, service: string): boolean =>
-      rules.some(({ allow, services }) => services.includes(service) && allow.some((entry) => entry === agent || (entry.startsWith('group:') && groups[entry.slice(6)]!.includes(agent))));
+      rules.some(({ allow, services }) => services.includes(service) && allow.some((entry) => (entry.startsWith('group:') ? groups[entry.slice(6)]!.includes(agent) : entry === agent)));
     const names = ['alice', 'bob', 'constructor', 'web', ...rules.flatMap(({ allow, services }) => [...allow, ...services])].slice(0, 24);
     return names.map((agent) => names.map((service) => {
       const decision = parsed.policy.decide(agent, service);

@@ -44,9 +44,9 @@ export const readYaml = (text: string): YamlSource => {
   const faults: ConfigFault[] = [];
   if (document.directives.yaml.explicit || Object.keys(document.directives.tags).some((handle) => handle !== '!!'))
     faults.push({ line: 1, keyPath: '', problem: 'YAML directives (%YAML, %TAG) are not allowed' });
-  const { hasAlias, lineByPath } = inspectNodes(document, lineAt, faults);
+  const { isPlain, lineByPath } = inspectNodes(document, lineAt, faults);
   return {
-    data: hasAlias ? undefined : (document.toJS({ maxAliasCount: 0 }) as unknown),
+    data: isPlain ? (document.toJS({ maxAliasCount: 0 }) as unknown) : undefined,
     faults,
     lineOf: (path) => {
       for (let length = path.length; length > 0; length--) {
@@ -75,8 +75,8 @@ const findTooDeep = (tokens: readonly CST.Token[]): number | undefined => {
 };
 
 interface Inspection {
-  /** No data can be built then. */
-  readonly hasAlias: boolean;
+  /** False with an alias, where data can't be built, or a standard tag, which would put buffers, sets or dates into it (`!!binary`). */
+  readonly isPlain: boolean;
   /** By `pathKey`; of duplicate keys the last, whose value counts. */
   readonly lineByPath: ReadonlyMap<string, number>;
 }
@@ -85,7 +85,7 @@ const pathKey = (path: KeyPath): string => JSON.stringify(path.map(String));
 
 /** Notes every key's line, and adds the faults that the composer lets pass and we do not. */
 const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => number, faults: ConfigFault[]): Inspection => {
-  let hasAlias = false;
+  let isPlain = true;
   const lineByPath = new Map<string, number>();
   const startOf = (node: unknown): number => lineAt((node as ParsedNode | null)?.range[0] ?? 0);
   const fault = (node: unknown, path: KeyPath, problem: string): void => {
@@ -108,10 +108,13 @@ const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => num
   };
   const visit = (node: unknown, path: KeyPath): void => {
     if (isAlias(node)) {
-      hasAlias = true;
+      isPlain = false;
       fault(node, path, 'is a YAML alias (*name); must be written out');
     } else if (isScalar(node) || isCollection(node)) {
-      if (node.tag !== undefined && node.tag !== impliedTag(node)) fault(node, path, 'has a YAML tag (!name); tags are not allowed');
+      if (node.tag !== undefined && node.tag !== impliedTag(node)) {
+        if (node.tag.startsWith(STANDARD_TAGS)) isPlain = false;
+        fault(node, path, 'has a YAML tag (!name); tags are not allowed');
+      }
       if (isMap(node)) visitKeys(node, path);
       else if (isSeq(node))
         node.items.forEach((item, index) => {
@@ -121,11 +124,13 @@ const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => num
     }
   };
   visit(document.contents, []);
-  return { hasAlias, lineByPath };
+  return { isPlain, lineByPath };
 };
 
+const STANDARD_TAGS = 'tag:yaml.org,2002:';
+
 const impliedTag = (node: unknown): string | undefined =>
-  isMap(node) ? 'tag:yaml.org,2002:map' : isSeq(node) ? 'tag:yaml.org,2002:seq' : undefined;
+  isMap(node) ? `${STANDARD_TAGS}map` : isSeq(node) ? `${STANDARD_TAGS}seq` : undefined;
 
 /** One broken line can raise a dozen errors; the first says enough. */
 const oncePerLine = (faults: readonly ConfigFault[]): ConfigFault[] => {

@@ -10,6 +10,7 @@ const V4_ADDRESS_OFFSET = 4;
 const V6_ADDRESS_OFFSET = 8;
 const V6_SCOPE_OFFSET = 24;
 const MAX_PORT = 65535;
+const MAX_SCOPE = 0xffff_ffff;
 
 export const sockaddrBytes = (family: number): number => (family === AF_INET ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES);
 
@@ -29,7 +30,7 @@ export const writeSockaddr = (calls: SocketCalls, family: number, { host, port }
   return calls.inetPton(AF_INET6, literal, into.subarray(V6_ADDRESS_OFFSET)) === 1;
 };
 
-const scopeId = (calls: SocketCalls, zone: string): number => (/^\d{1,9}$/.test(zone) ? Number(zone) : calls.interfaceIndex(zone));
+const scopeId = (calls: SocketCalls, zone: string): number => (/^\d{1,10}$/.test(zone) && Number(zone) <= MAX_SCOPE ? Number(zone) : calls.interfaceIndex(zone));
 
 /** Reads an address at `offset`; the kernel wrote it. */
 export const readSockaddr = (calls: SocketCalls, bytes: Buffer, offset = 0): SocketAddress => {

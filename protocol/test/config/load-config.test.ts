@@ -5,7 +5,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
-  durationMs, hostPort, identityName, listenAddress, loadConfig, logSection, parseConfig, relaysSection, serviceName, tlsSection, ZtnaError, formatFault,
+  durationMs, hostPort, identityName, listenAddress, loadConfig, logSection, parseConfig, readYaml, relaysSection, serviceName, tlsSection, ZtnaError, formatFault,
 } from '@ztna/protocol';
 
 const NAME_RULE = '1 to 63 of a-z, 0-9 and hyphen, not starting or ending with a hyphen';
@@ -168,6 +168,15 @@ t.test('YAML that is not plain is refused at its line', (t) => {
     ['hello\n', 'f:1: is text; must be a map with the keys a, b'],
   ];
   for (const [text, fault] of cases) t.same(faults(text, anything), [fault], JSON.stringify(text));
+  t.end();
+});
+
+t.test('standard tags put no buffer, set or date into the data', (t) => {
+  for (const tagged of ['!!binary aGk=', '!!set {a, b}', '!!timestamp 2026-01-01', '!!omap [a: 1]']) {
+    const { data, faults } = readYaml(`a: ${tagged}\n`);
+    t.equal(data, undefined, tagged);
+    t.match(faults, [{ line: 1, keyPath: 'a' }], tagged);
+  }
   t.end();
 });
 
