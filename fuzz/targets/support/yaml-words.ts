@@ -3,7 +3,7 @@
 import { readYaml } from '@ztna/protocol';
 
 export const YAML_WORDS: readonly string[] = [
-  ': ', '- ', '\n', '\n  ', '  ', '{', '}', '[', ']', ', ', '"', "'", '#', '|', '>', '|-\n', '? ', '!', '!!str ', '!!binary ', '&a ', '*a', '<<: *a', '---\n', '...\n', '%YAML 1.1\n',
+  ': ', '- ', '\n', '\n  ', '  ', '{', '}', '[', ']', ', ', '"', "'", '#', '|', '>', '|-\n', '? ', '!', '!!str ', '!!binary ', '!!omap ', '!!pairs ', '!!set ', '!!timestamp ', '&a ', '*a', '<<: *a', '---\n', '...\n', '%YAML 1.1\n',
   '%TAG ! tag:x\n', '\t', '\r\n', '~', 'null', 'true', 'yes', '0x1f', '1e999', '.nan', '-.inf', '__proto__', 'constructor', '\\x', '\\u0000', '\ufeff', '12:30:45', '2026-01-01', '=',
 ];
 

@@ -112,8 +112,11 @@ const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => num
       fault(node, path, 'is a YAML alias (*name); must be written out');
     } else if (isScalar(node) || isCollection(node)) {
       if (node.tag !== undefined && node.tag !== impliedTag(node)) {
-        if (node.tag.startsWith(STANDARD_TAGS)) isPlain = false;
         fault(node, path, 'has a YAML tag (!name); tags are not allowed');
+        if (node.tag.startsWith(STANDARD_TAGS)) {
+          isPlain = false;
+          return; // what is inside was rearranged (`!!omap`) and has no places any more
+        }
       }
       if (isMap(node)) visitKeys(node, path);
       else if (isSeq(node))

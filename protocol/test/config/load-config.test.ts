@@ -172,7 +172,7 @@ t.test('YAML that is not plain is refused at its line', (t) => {
 });
 
 t.test('standard tags put no buffer, set or date into the data', (t) => {
-  for (const tagged of ['!!binary aGk=', '!!set {a, b}', '!!timestamp 2026-01-01', '!!omap [a: 1]']) {
+  for (const tagged of ['!!binary aGk=', '!!set {a, b}', '!!timestamp 2026-01-01', '!!omap [a: 1]', '!!pairs [a: 1]']) {
     const { data, faults } = readYaml(`a: ${tagged}\n`);
     t.equal(data, undefined, tagged);
     t.match(faults, [{ line: 1, keyPath: 'a' }], tagged);
