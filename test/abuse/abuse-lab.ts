@@ -18,6 +18,9 @@ const TIMES = { short: { attack: 500, baseline: 250 }, full: { attack: 2_500, ba
 /** Longer than any attack lasts: a newcomer who waits this long was kept out. */
 const NEWCOMER_TIMEOUT_MS = 5_000;
 
+/** A third of the outer idle timeout. */
+const KEEPALIVE_MS = 10_000;
+
 /** Services: `web` is the innocent one, `ssh` the hostile connector's own. */
 const POLICY = [
   { allow: ['alice', 'bob', 'mallory'], services: ['web'] },
@@ -96,8 +99,11 @@ export class AbuseLab {
   }
 
   /** For `prepare`: the connection outlives the attacks that come before; `keep` it when its own is run. */
-  dialEarly(name: string, extra: Partial<HostileClientInit> = {}): Promise<HostileClient> {
-    return dialAs(this.lab, name, { from: this.source(), ...extra });
+  async dialEarly(name: string, extra: Partial<HostileClientInit> = {}): Promise<HostileClient> {
+    const client = await dialAs(this.lab, name, { from: this.source(), ...extra });
+    const timer = setInterval(() => client.connection.ping(), KEEPALIVE_MS).unref();
+    void client.ended.then(() => clearInterval(timer));
+    return client;
   }
 
   /** A program that ends with the lab at the latest. */

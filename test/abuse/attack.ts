@@ -27,6 +27,9 @@ export interface Attack {
   run(lab: AbuseLab): Promise<Seen>;
 }
 
+/** Handshakes that one source address may begin in that time (docs/limits.md: 20 a second, 40 in a burst). */
+export const handshakesAllowed = (seconds: number): number => Math.ceil(40 + 20 * seconds) + 1;
+
 /** Collects what was not as expected. */
 export class Findings {
   readonly faults: string[] = [];

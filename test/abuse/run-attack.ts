@@ -20,6 +20,8 @@ export interface Row {
   readonly counted: Counters;
   /** Resident memory of the relay, MiB. */
   readonly memory: { readonly before: number; readonly peak: number; readonly after: number };
+  /** Beyond what the attack may take. */
+  readonly hasGrown: boolean;
   /** MiB per second of the innocent transfer without the attack. */
   readonly baseline: number;
   /** How many times slower it was during the attack. */
@@ -65,6 +67,7 @@ export const runAttack = async (attack: Attack, lab: AbuseLab): Promise<Row> => 
     faults,
     counted: outcome.counted ?? {},
     memory: { before: before / MIB, peak: peak / MIB, after: after / MIB },
+    hasGrown: growth > limit,
     baseline: baseline / MIB,
     slowdown,
     logLines: relay.events.length + relay.stderrLines.length,

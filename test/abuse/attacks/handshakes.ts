@@ -3,7 +3,7 @@
 import { issueCertificate } from '@ztna/certs';
 import { relayDnsName } from '@ztna/protocol';
 import type { AbuseLab } from '../abuse-lab.js';
-import { Findings, tally, type Attack } from '../attack.js';
+import { Findings, handshakesAllowed, tally, type Attack } from '../attack.js';
 import { HostileClient, type HostileClientInit } from '../../harness/hostile-client.js';
 import { readCredentials } from '../../harness/intruder.js';
 import { TRUST_DOMAIN } from '../../harness/lab.js';
@@ -42,24 +42,21 @@ const handshakeFlood = async (lab: AbuseLab, init: Pick<HostileClientInit, 'cred
   return { begun: clients.length, established, ends: [...ends], seconds: (performance.now() - start) / 1000 };
 };
 
-/** Handshakes a source may begin in that time. */
-const allowed = (seconds: number): number => Math.ceil(BURST + RATE * seconds) + 1;
-
 const flood = (name: string, code: string | undefined, init: (lab: AbuseLab) => Parameters<typeof handshakeFlood>[1]): Attack => ({
   name,
   expected: `at most ${BURST} + ${RATE}/s handshakes of one source, ${code ? `all refused with ${code}` : `at most ${CONNECTIONS} connections at a time`}; the rest never begin`,
   growthMiB: 96,
   async run(lab) {
     const { begun, established, ends, seconds } = await handshakeFlood(lab, init(lab));
-    const findings = new Findings().check(begun > allowed(seconds), `too slow to be a flood: ${begun} in ${seconds.toFixed(1)} s`);
+    const findings = new Findings().check(begun > handshakesAllowed(seconds), `too slow to be a flood: ${begun} in ${seconds.toFixed(1)} s`);
     if (code === undefined) {
       findings
-        .check(established > 0 && established <= Math.min(CONNECTIONS, allowed(seconds)), `${established} were let in, at most ${Math.min(CONNECTIONS, allowed(seconds))} were due`)
+        .check(established > 0 && established <= Math.min(CONNECTIONS, handshakesAllowed(seconds)), `${established} were let in, at most ${Math.min(CONNECTIONS, handshakesAllowed(seconds))} were due`)
         .check(ends.length === 0, `ended: ${tally(ends)}`);
     } else {
       const refused = lab.relay.events.filter((event) => event.event === 'handshake_refused' && event.code === code).length;
       findings
-        .check(refused > 0 && refused <= allowed(seconds), `${refused} were let in as far as the certificate, at most ${allowed(seconds)} were due`)
+        .check(refused > 0 && refused <= handshakesAllowed(seconds), `${refused} were let in as far as the certificate, at most ${handshakesAllowed(seconds)} were due`)
         .check(ends.every((end) => end === code), `ended: ${tally(ends)}`);
     }
     return findings.seen(`${begun} begun in ${seconds.toFixed(1)} s, ${established} through at the client; ended: ${tally(ends)}`, { 'packet.source_handshake_rate': 1 });

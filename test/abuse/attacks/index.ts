@@ -13,7 +13,7 @@ import { nothing } from './nothing.js';
 import {
   connectionIdFlood, cryptoFlood, forgeWorks, fragmentFlood, frameViolations, optimisticAck, pathChallengeFlood, streamFlood,
 } from './quic-frames.js';
-import { expiredToken, forgedTokens, noiseBehindToken, oddTokens, replayedTokens } from './retry-tokens.js';
+import { expiredToken, forgedTokens, initialCryptoFlood, noiseBehindToken, oddTokens, replayedTokens } from './retry-tokens.js';
 import {
   abandonedSessions, badRegistrations, openFlood, othersHandles, registrationFlood, silentConnector, thousandNames,
 } from './sessions.js';
@@ -22,13 +22,13 @@ import {
 export const ATTACKS = (): Attack[] => [
   nothing,
   junkFlood, shortHeaderFlood, edgeSizes, largePackets, smallInitials, initialFlood, versionLoops,
-  forgedTokens, oddTokens, replayedTokens, noiseBehindToken,
-  anonymousFlood, foreignFlood, certifiedFlood, halfHandshakes,
+  forgedTokens, oddTokens, replayedTokens, noiseBehindToken, initialCryptoFlood,
   borrowedChain, lookalikeCertificates, lookalikeServices, stolenTokens,
   forgeWorks, frameViolations, streamFlood, connectionIdFlood, cryptoFlood, pathChallengeFlood, fragmentFlood, optimisticAck,
   cborBombs, unknownTypes, pingFlood, partialFrames, endedStreams,
   registrationFlood, badRegistrations, openFlood, abandonedSessions, othersHandles, thousandNames,
   malformedDatagrams, unregisteredDatagrams, slotScan, lateDatagrams, datagramFlood, neighbourFlood, deafReceiver, keepaliveFlood,
   migrationStorm, stolenPackets, retireStorm,
+  anonymousFlood, foreignFlood, certifiedFlood, halfHandshakes,
   silentConnector(), slowLoris(), neverReads(), expiredToken(),
 ];

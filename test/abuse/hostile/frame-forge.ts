@@ -2,16 +2,15 @@
 // key from TLS's key log and seals frames the binding would never send (RFC 9001 §5). For a peer that breaks
 // QUIC's own rules, which no library helps with.
 
-import { createCipheriv, createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Connection } from '@matrixai/quic/native/types.js';
 import type { AbuseLab } from '../abuse-lab.js';
 import type { HostileClient } from '../../harness/hostile-client.js';
+import { packetKeys, sealPacket, type PacketKeys } from './packet-seal.js';
 import { WilfulSocket } from './sockets.js';
 
 /** Far above what the handshake used, so that none is taken for a duplicate. */
 const FIRST_PACKET_NUMBER = 1_000;
-const TAG_BYTES = 16;
 /** Bytes of frames in one packet of at most 1350. */
 export const FRAME_ROOM = 1_300;
 
@@ -22,9 +21,7 @@ export class FrameForge {
   readonly socket: WilfulSocket;
   readonly #native: Connection;
   readonly #port: number;
-  readonly #key: Buffer;
-  readonly #iv: Buffer;
-  readonly #headerKey: Buffer;
+  readonly #keys: PacketKeys;
   #packetNumber = FIRST_PACKET_NUMBER;
   packetsSent = 0;
 
@@ -33,9 +30,7 @@ export class FrameForge {
     this.socket = socket;
     this.#native = native;
     this.#port = port;
-    this.#key = expandLabel(secret, 'quic key', 16);
-    this.#iv = expandLabel(secret, 'quic iv', 12);
-    this.#headerKey = expandLabel(secret, 'quic hp', 16);
+    this.#keys = packetKeys(secret);
   }
 
   /** Connects and greets as `name`; from then on only forged packets leave. */
@@ -60,28 +55,8 @@ export class FrameForge {
 
   /** One 1-RTT packet with these frames. */
   send(...frames: readonly Uint8Array[]): void {
-    const id = this.#native.destinationId();
-    const number = Buffer.alloc(4);
-    number.writeUInt32BE(this.#packetNumber++);
-    const header = Buffer.concat([Buffer.of(0x43), id, number]);
-    const plain = Buffer.concat(frames);
-    const nonce = Buffer.from(this.#iv);
-    for (let i = 0; i < 4; i++) nonce[8 + i]! ^= number[i]!;
-    const cipher = createCipheriv('aes-128-gcm', this.#key, nonce, { authTagLength: TAG_BYTES });
-    cipher.setAAD(header);
-    const packet = Buffer.concat([header, cipher.update(plain.length < 4 ? Buffer.concat([plain, Buffer.alloc(4)]) : plain), cipher.final(), cipher.getAuthTag()]);
-    const sample = packet.subarray(header.length, header.length + 16);
-    const mask = createCipheriv('aes-128-ecb', this.#headerKey, null).update(sample);
-    packet[0]! ^= mask[0]! & 0x1f;
-    for (let i = 0; i < 4; i++) packet[header.length - 4 + i]! ^= mask[1 + i]!;
+    const header = Buffer.concat([Buffer.of(0x43), this.#native.destinationId()]);
     this.packetsSent++;
-    this.socket.inject(packet, this.#port);
+    this.socket.inject(sealPacket(this.#keys, header, this.#packetNumber++, Buffer.concat(frames)), this.#port);
   }
 }
-
-/** HKDF-Expand-Label of TLS 1.3 (RFC 8446 §7.1) with SHA-256, up to 32 bytes. */
-const expandLabel = (secret: Buffer, label: string, length: number): Buffer => {
-  const name = Buffer.from(`tls13 ${label}`);
-  const info = Buffer.concat([Buffer.of(0, length, name.length), name, Buffer.of(0, 1)]);
-  return createHmac('sha256', secret).update(info).digest().subarray(0, length);
-};

@@ -19,6 +19,9 @@ export class HalfHandshakes {
   readonly #addresses: readonly string[];
   /** Handshakes the relay answered to after Retry: it holds state for them, or did. */
   answered = 0;
+  /** While set, Retries are kept and not followed; `release` follows them. */
+  hold = false;
+  readonly #held: { readonly packet: Buffer; readonly index: number }[] = [];
 
   private constructor(swarm: UdpSwarm, addresses: readonly string[], credentials: Credentials, serverName: string, port: number) {
     this.swarm = swarm;
@@ -42,6 +45,16 @@ export class HalfHandshakes {
     this.#flush(connection, index);
   }
 
+  /** Retries kept so far. */
+  get held(): number {
+    return this.#held.length;
+  }
+
+  release(): void {
+    this.hold = false;
+    for (const { packet, index } of this.#held.splice(0)) this.#handle(packet, index);
+  }
+
   close(): void {
     this.swarm.close();
     this.#byId.clear();
@@ -55,6 +68,10 @@ export class HalfHandshakes {
       // The ServerHello: more than we want to know.
       this.answered++;
       this.#byId.delete(id);
+      return;
+    }
+    if (this.hold) {
+      this.#held.push({ packet: Buffer.from(packet), index });
       return;
     }
     connection.recv(packet, { from: this.#relay, to: { host: this.#addresses[index]!, port: 1 } });
