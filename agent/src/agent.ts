@@ -25,7 +25,10 @@ import {
   type UdpFlowTable,
   type UdpMode,
 } from '@ztna/protocol';
-import { ServiceConnection } from './service-connection.js';
+import { ServiceConnection, type SessionAnswer } from './service-connection.js';
+
+/** From a flow's preamble to its answer: the 10 s a connector gives its backend, and some round trips. */
+const ANSWER_TIMEOUT_MS = 15_000;
 
 export interface AgentInit extends ClientSettings {
   readonly udp: UdpMode;
@@ -53,7 +56,7 @@ export class Agent {
   readonly #inner: Endpoint;
   readonly #innerConfig;
   readonly #services = new Map<string, ServiceConnection>();
-  readonly #requests = new Map<number, string>();
+  readonly #requests = new Map<number, SessionAnswer>();
 
   constructor(init: AgentInit) {
     this.#init = init;
@@ -100,7 +103,16 @@ export class Agent {
     this.#serviceConnection(service).openFlow({
       onRefused: refuse,
       onOpen: (stream, connection, udpFlows) => {
+        const packets = connection.quic.packetsReceived();
+        const timer = setTimeout(() => {
+          if (stream.isDead) return;
+          stream.abort('connector_timeout');
+          refuse('connector_timeout', `the connector has not answered within ${ANSWER_TIMEOUT_MS / 1000} s`);
+          // Nothing at all has come since: the connection is dead, and not only this flow slow.
+          if (connection.quic.packetsReceived() === packets) connection.abandon('connection_lost');
+        }, ANSWER_TIMEOUT_MS).unref();
         const gate = createAnswerGate((refusal) => {
+          clearTimeout(timer);
           if (refusal) refuse(refusal.code, refusal.reason);
           else handler.onAccepted?.();
         });
@@ -120,14 +132,17 @@ export class Agent {
         config: this.#innerConfig,
         carrier: this.#carrier,
         log: this.#init.log,
-        openSession: (wanted) => {
-          this.#requests.set(this.#link.machine.openSession(wanted, performance.now()), wanted);
+        openSession: (wanted, answer) => {
+          if (!this.#link.machine.registered) this.#init.log.info('waiting_for_relay', { service: wanted, reason: this.#describeWait() });
+          this.#requests.set(this.#link.machine.openSession(wanted, performance.now()), answer);
           this.#link.pump();
         },
-        closeSession: (session) => {
-          this.#link.machine.closeSession(session);
+        closeSession: (link, session) => {
+          this.#link.machine.closeSession(link, session, performance.now());
           this.#link.pump();
         },
+        currentLink: () => this.#link.machine.link,
+        describeWait: () => this.#describeWait(),
       });
       this.#services.set(name, service);
     }
@@ -137,22 +152,39 @@ export class Agent {
   #perform(command: AgentSessionCommand): void {
     switch (command.kind) {
       case 'sessionOpened': {
-        const service = this.#takeRequest(command.request);
-        const { outer } = this.#link;
-        if (service && outer) service.handleSessionOpened(command.session, command.connector, outer);
+        const { link, session, connector } = command;
+        const outer = this.#link.outer(link);
+        const answer = this.#takeRequest(command.request);
+        if (outer) answer?.onOpened({ link, session, connector, outer });
+        else answer?.onFailed('connection_lost', 'the relay was lost again'); // its sessionClosed is next
         return;
       }
       case 'sessionFailed':
         this.#init.log.warn('session_refused', { service: command.service, code: command.code, reason: command.reason });
-        return this.#takeRequest(command.request)?.handleSessionFailed(command.code, command.reason);
+        return this.#takeRequest(command.request)?.onFailed(command.code, command.reason);
       case 'sessionClosed':
-        for (const service of this.#services.values()) service.handleSessionClosed(command.session, command.code);
+        for (const service of this.#services.values()) service.handleSessionClosed(command.link, command.session, command.code);
+        return;
+      case 'relayDraining':
+        for (const service of this.#services.values()) service.handleDraining(command.link);
+        return;
+      case 'relayMoved':
+        for (const service of this.#services.values()) service.handleMoved();
     }
   }
 
-  #takeRequest(request: number): ServiceConnection | undefined {
-    const service = this.#requests.get(request);
+  #takeRequest(request: number): SessionAnswer | undefined {
+    const answer = this.#requests.get(request);
     this.#requests.delete(request);
-    return service === undefined ? undefined : this.#services.get(service);
+    return answer;
+  }
+
+  /** What a session waits for, as a sentence goes on after "waits for". */
+  #describeWait(): string {
+    const { registered, drainDeadline, relay, lastFailure } = this.#link.machine;
+    const where = `relay ${relay.name}${relay.address === undefined ? '' : ` at ${relay.address}`}`;
+    if (drainDeadline !== undefined) return `another relay: ${where} is shutting down`;
+    if (registered) return `the answer of ${where}`;
+    return `a relay: not connected to ${where}${lastFailure ? `; last failure: ${lastFailure.reason}` : ''}`;
   }
 }

@@ -1,191 +1,194 @@
-// The inner connection to one service: opened on the first flow, shared by all of them, given up
-// when idle. Owns its life cycle and the flows that wait for it; sessions come from the machine,
-// bytes are the flows' own.
+// The way to one service: an inner connection opened on the first flow, shared by all of them, given up
+// when idle. Owns its life cycle, the flows that wait for it, and its move to another relay; a connection
+// is inner-connection.ts, sessions come from the machine, bytes are the flows' own.
 //
 //   idle ──flow──► opening (session asked of the relay) ──► handshaking (inner QUIC) ──► ready
 //     ▲────────────── session or connection ended; waiting flows try again, a bounded number of times
+//
+// When the relay drains, a connection without flows ends. One with flows gets a session at the next relay
+// as a path and moves there with them; if it cannot (another connector answers there), new flows get a new
+// connection and the old one stays for the flows it has.
 
 import {
   failureMeaning,
   failureNumber,
-  readCertificateIdentity,
-  serviceDnsName,
-  UdpFlowTable,
   type ConnectionEnd,
-  type ConnectionHandler,
-  type Endpoint,
-  type EndpointConnection,
   type FailureCode,
+  type LinkId,
   type Logger,
-  type QuicConfig,
-  type QuicStream,
-  type SessionCarrier,
   type SessionHandle,
 } from '@ztna/protocol';
+import { InnerConnection, type InnerConnectionInit, type OpenSession } from './inner-connection.js';
+import { WaitingFlows, type FlowRequest } from './waiting-flows.js';
 
-/** Flows that may wait for one service before more are refused. */
-const MAX_WAITING_FLOWS = 1024;
 /** Sessions a waiting flow may see fail under it before it is told. */
 const MAX_ATTEMPTS = 3;
-/** Far beyond any round trip; QUIC itself would go on trying until the idle timeout. */
-const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** Three pings fit into the inner idle timeout of 60 s. */
-const PING_INTERVAL_MS = 20_000;
+/** From a move that failed for want of a session to the next try. */
+const MOVE_RETRY_MS = 2_000;
 
-export interface FlowRequest {
-  /** A stream of an authenticated connection to the service. Called once, unless `onRefused` is. */
-  onOpen(stream: QuicStream, connection: EndpointConnection, udpFlows: UdpFlowTable): void;
-  onRefused(code: FailureCode, reason: string): void;
+export interface SessionAnswer {
+  onOpened(session: OpenSession): void;
+  onFailed(code: FailureCode, reason: string): void;
 }
 
-export interface ServiceConnectionInit {
-  readonly service: string;
-  readonly trustDomain: string;
-  readonly inner: Endpoint;
-  readonly config: QuicConfig;
-  readonly carrier: SessionCarrier;
+export interface ServiceConnectionInit extends Omit<InnerConnectionInit, 'onReady' | 'onEnd'> {
   readonly log: Logger;
-  openSession(service: string): void;
-  closeSession(session: SessionHandle): void;
+  openSession(service: string, answer: SessionAnswer): void;
+  /** Where sessions come from now. */
+  currentLink(): LinkId;
+  /** Why there is no session yet, for people. */
+  describeWait(): string;
 }
 
 type State = 'idle' | 'opening' | 'handshaking' | 'ready';
 
 export class ServiceConnection {
   readonly #init: ServiceConnectionInit;
-  #state: State = 'idle';
-  #waiting: FlowRequest[] = [];
+  readonly #waiting = new WaitingFlows(() => this.#whatFor());
+  #connection: InnerConnection | undefined;
+  /** Connections that new flows no longer use. */
+  readonly #left = new Set<InnerConnection>();
+  #opening = false;
+  #closed = false;
   #attempts = 0;
-  #session: SessionHandle | undefined;
-  /** Who the relay says is at the other end: for messages only, the certificate decides. */
-  #connector = '';
-  #connection: EndpointConnection | undefined;
-  #udpFlows = new UdpFlowTable();
-  #timer: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(init: ServiceConnectionInit) {
     this.#init = init;
   }
 
   get state(): State {
-    return this.#state;
+    if (this.#connection) return this.#connection.isReady ? 'ready' : 'handshaking';
+    return this.#opening ? 'opening' : 'idle';
   }
 
   openFlow(request: FlowRequest): void {
-    if (this.#state === 'ready') return this.#startFlow(request);
-    if (this.#waiting.length >= MAX_WAITING_FLOWS) return request.onRefused('too_many_flows', failureMeaning('too_many_flows'));
-    this.#waiting.push(request);
-    if (this.#state === 'idle') this.#open();
+    if (this.#connection?.isReady) return this.#startFlow(this.#connection, request);
+    if (this.#waiting.add(request) && this.state === 'idle') this.#open();
   }
 
-  handleSessionOpened(session: SessionHandle, connector: string, outer: EndpointConnection): void {
-    const { inner, carrier, service, trustDomain, config, log } = this.#init;
-    if (this.#state !== 'opening') return this.#init.closeSession(session);
-    this.#state = 'handshaking';
-    this.#session = session;
-    this.#connector = connector;
-    const peer = carrier.addSession(session, outer);
-    log.debug('session_opened', { service, connector });
-    this.#connection = inner.connect(peer, serviceDnsName(service, trustDomain), config, this.#handler());
-    this.#timer = setTimeout(() => this.#connection?.abandon('connector_timeout'), HANDSHAKE_TIMEOUT_MS);
+  handleSessionClosed(link: LinkId, session: SessionHandle, code: FailureCode): void {
+    for (const connection of this.#connections()) if (connection.handleSessionClosed(link, session, code)) return;
   }
 
-  handleSessionFailed(code: FailureCode, reason: string): void {
-    if (this.#state !== 'opening') return;
-    this.#state = 'idle';
-    this.#refuseWaiting(code, reason);
+  /** The link's relay shuts down: connections on it end with their last flow. */
+  handleDraining(link: LinkId): void {
+    for (const connection of this.#connections()) if (connection.link === link) connection.linger();
   }
 
-  /** The relay ended the session: nothing can cross it any more, so the connection ends with it. */
-  handleSessionClosed(session: SessionHandle, code: FailureCode): void {
-    if (this.#session?.slot !== session.slot || this.#session.tag !== session.tag) return;
-    this.#session = undefined;
-    this.#init.carrier.removeSession(session.slot);
-    this.#connection?.abandon(code);
+  /** Another relay has taken over: the connection follows, with its flows. */
+  handleMoved(): void {
+    const connection = this.#connection;
+    if (!connection?.isReady || connection.isMoving || connection.link === this.#init.currentLink()) return;
+    this.#init.openSession(this.#init.service, {
+      onOpened: (session) => this.#move(connection, session),
+      onFailed: (code, reason) => {
+        if (connection.hasEnded || this.#closed) return;
+        this.#init.log.info('move_delayed', { service: this.#init.service, code, reason });
+        clearTimeout(this.#retry);
+        this.#retry = setTimeout(() => this.handleMoved(), MOVE_RETRY_MS);
+      },
+    });
   }
 
   /** Ends the connection and every flow. */
   close(code: FailureCode): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
     this.#refuseWaiting(code, failureMeaning(code));
-    this.#connection?.abandon(code);
+    for (const connection of this.#connections()) connection.abandon(code);
+  }
+
+  #connections(): InnerConnection[] {
+    return this.#connection ? [this.#connection, ...this.#left] : [...this.#left];
   }
 
   #open(): void {
-    this.#state = 'opening';
+    this.#opening = true;
     this.#attempts++;
-    this.#init.openSession(this.#init.service);
-  }
-
-  #handler(): ConnectionHandler {
-    return {
-      onEstablished: (connection) => {
-        const refusal = this.#checkConnector(connection);
-        if (refusal) return connection.close(refusal);
-        this.#becomeReady();
+    this.#init.openSession(this.#init.service, {
+      onOpened: (session) => {
+        this.#opening = false;
+        if (this.#connection || this.#closed) this.#init.closeSession(session.link, session.session);
+        else this.#connect(session);
       },
-      onDatagram: (_connection, payload, length) => this.#udpFlows.dispatch(payload.subarray(0, length)),
-      onEnd: (_connection, end) => this.#handleEnd(end),
-    };
+      onFailed: (code, reason) => {
+        this.#opening = false;
+        if (!this.#connection) this.#refuseWaiting(code, reason);
+      },
+    });
   }
 
-  /** The name in the certificate gave it the right to serve; an agent or relay never has that right. */
-  #checkConnector(connection: EndpointConnection): FailureCode | undefined {
-    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
-    if (!read.ok) return read.code;
-    return read.identity.role === 'connector' && read.identity.trustDomain === this.#init.trustDomain
-      ? undefined
-      : 'role_not_allowed';
+  #connect(session: OpenSession): void {
+    const { service, log } = this.#init;
+    log.debug('session_opened', { service, connector: session.connector });
+    const connection = new InnerConnection({
+      ...this.#init,
+      onReady: () => this.#becomeReady(connection),
+      onEnd: (end) => this.#handleEnd(connection, end),
+    }, session);
+    this.#connection = connection;
   }
 
-  #becomeReady(): void {
-    this.#state = 'ready';
+  #becomeReady(connection: InnerConnection): void {
+    if (connection !== this.#connection) return;
     this.#attempts = 0;
-    clearTimeout(this.#timer);
-    this.#timer = setInterval(() => {
-      if (this.#connection?.streamCount) this.#connection.ping();
-    }, PING_INTERVAL_MS);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const request of waiting) this.#startFlow(request);
+    for (const request of this.#waiting.take()) this.#startFlow(connection, request);
+    // The relay may have been left during the handshake.
+    this.handleMoved();
   }
 
-  #startFlow(request: FlowRequest): void {
-    const stream = this.#connection?.openStream();
-    if (stream) stream.endMark = true;
-    if (stream && this.#connection) request.onOpen(stream, this.#connection, this.#udpFlows);
+  #startFlow(connection: InnerConnection, request: FlowRequest): void {
+    const stream = connection.openStream();
+    if (stream) request.onOpen(stream, connection.quic, connection.udpFlows);
     else request.onRefused('too_many_flows', failureMeaning('too_many_flows'));
   }
 
-  #handleEnd(end: ConnectionEnd): void {
-    const wasReady = this.#state === 'ready';
-    const reason = this.#state === 'handshaking' ? describeRefusal(end, this.#connector) : end.reason;
-    clearTimeout(this.#timer);
+  #move(connection: InnerConnection, session: OpenSession): void {
+    const { service, log, closeSession } = this.#init;
+    const { flowCount: flows } = connection;
+    if (connection !== this.#connection || connection.hasEnded || this.#closed) return closeSession(session.link, session.session);
+    connection.moveTo(session, (unused) => {
+      if (!connection.hasEnded && connection.link === session.link) log.info('flows_moved', { service, flows, connector: session.connector });
+      if (!unused) return;
+      // The same service, but not the same process: this connection cannot go there.
+      if (connection !== this.#connection || this.#closed) return closeSession(unused.link, unused.session);
+      log.info('flows_stay', { service, flows, connector: connection.connector });
+      this.#left.add(connection);
+      connection.linger();
+      this.#connect(unused);
+    });
+  }
+
+  #handleEnd(connection: InnerConnection, end: ConnectionEnd): void {
+    const { service, log } = this.#init;
+    const reason = connection.wasReady ? end.reason : describeRefusal(end, connection.connector);
+    const quiet = connection.wasReady && (end.code === 'idle_timeout' || end.code === 'no_error');
+    log[quiet ? 'debug' : 'info']('service_connection_ended', { service, code: end.code, reason });
+    if (this.#left.delete(connection) || connection !== this.#connection) return;
     this.#connection = undefined;
-    this.#udpFlows = new UdpFlowTable();
-    this.#state = 'idle';
-    if (this.#session) {
-      this.#init.carrier.removeSession(this.#session.slot);
-      this.#init.closeSession(this.#session);
-      this.#session = undefined;
-    }
-    const idle = wasReady && end.code === 'idle_timeout';
-    this.#init.log[idle ? 'debug' : 'info']('service_connection_ended', { service: this.#init.service, code: end.code, reason });
-    if (this.#waiting.length === 0) this.#attempts = 0;
+    if (this.#waiting.size === 0) this.#attempts = 0;
     else if (this.#attempts < MAX_ATTEMPTS && isWorthRetrying(end.code)) this.#open();
     else this.#refuseWaiting(end.code, reason);
   }
 
   #refuseWaiting(code: FailureCode, reason: string): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
     this.#attempts = 0;
-    for (const request of waiting) request.onRefused(code, reason);
+    for (const request of this.#waiting.take()) request.onRefused(code, reason);
+  }
+
+  #whatFor(): string {
+    if (this.#connection) return `the handshake with connector ${this.#connection.connector}`;
+    return this.#init.describeWait();
   }
 }
 
 /** A session that was lost may be had again; a connector that refused us, or is not who it should be, will be the same. */
-const isWorthRetrying = (code: FailureCode): boolean =>
-  code === 'connector_gone' || code === 'connection_lost' || code === 'session_ended' || code === 'registration_replaced' || code === 'idle_timeout';
+const isWorthRetrying = (code: FailureCode): boolean => RETRIED.has(code);
+
+const RETRIED: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  'connector_gone', 'connection_lost', 'session_ended', 'registration_replaced', 'idle_timeout', 'draining', 'no_error',
+]);
 
 /** The group 0x20–0x3f of failure-codes.ts. */
 const isAboutCertificates = (code: FailureCode): boolean => failureNumber(code) >= 0x20 && failureNumber(code) < 0x40;

@@ -1,6 +1,7 @@
 // The connector as a whole: one link to a relay, one inner QUIC endpoint that agents reach through
 // relay sessions, one flow at a time to the backends its configuration names.
 
+import { performance } from 'node:perf_hooks';
 import {
   ConnectorMachine,
   createQuicConfig,
@@ -11,20 +12,19 @@ import {
   SessionCarrier,
   type ClientSettings,
   type ConnectorSessionCommand,
-  type EndpointConnection,
+  type FailureCode,
+  type LinkedSession,
   type Logger,
-  type SessionHandle,
   type UdpMode,
 } from '@ztna/protocol';
 import { ConnectorStats } from './connector-stats.js';
 import { FlowQuota } from './flow-quota.js';
 import { InnerPeer, type InnerPeerInit } from './inner-peer.js';
+import { InnerSessions } from './inner-sessions.js';
 import type { ServedService } from './service.js';
 
 /** Inner connections: one per agent process and service. */
 const MAX_INNER_CONNECTIONS = 8192;
-/** One, and a few more that an agent may have left behind: each costs a handshake that the agent need not pay for. */
-const MAX_CONNECTIONS_PER_SESSION = 4;
 
 export interface ConnectorInit extends ClientSettings {
   readonly udp: UdpMode;
@@ -38,8 +38,7 @@ export class Connector {
   readonly #link: RelayLink<ConnectorSessionCommand, ConnectorMachine>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
-  /** Inner connections by the made-up host of the session that carries them. */
-  readonly #peers = new Map<string, Set<EndpointConnection>>();
+  readonly #sessions = new InnerSessions(this.#carrier, (session, code) => this.#closeSession(session, code));
 
   constructor(init: ConnectorInit) {
     const { tls, services, udp, log } = init;
@@ -85,45 +84,40 @@ export class Connector {
 
   /** Ends every flow and leaves the relay in good order. */
   async stop(): Promise<void> {
+    this.#sessions.stop();
     await this.#inner.close('no_error');
     await this.#link.stop();
   }
 
-  #acceptPeer(host: string, init: Omit<InnerPeerInit, 'onStart' | 'onEnd'>): InnerPeer | undefined {
-    const peers = this.#peers.get(host) ?? new Set();
-    if (peers.size >= MAX_CONNECTIONS_PER_SESSION) return undefined;
+  #acceptPeer(host: string, init: Omit<InnerPeerInit, 'onStart' | 'onEnd' | 'acceptsPath'>): InnerPeer | undefined {
+    const sessions = this.#sessions;
+    if (!sessions.admits(host)) return undefined;
     return new InnerPeer({
       ...init,
-      onStart: (connection) => this.#peers.set(host, peers.add(connection)),
-      onEnd: (connection) => {
-        peers.delete(connection);
-        if (peers.size > 0) return;
-        this.#peers.delete(host);
-        this.#endSession(this.#carrier.sessionAt(host));
-      },
+      onStart: (connection) => sessions.connect(connection, host),
+      onEnd: (connection) => sessions.disconnect(connection),
+      acceptsPath: (connection, from, agent) => sessions.acceptsPath(connection, from, agent),
     });
   }
 
   #perform(command: ConnectorSessionCommand): void {
+    const { link, session } = command;
     switch (command.kind) {
       case 'sessionIncoming': {
-        const { outer } = this.#link;
-        if (outer) this.#carrier.addSession(command.session, outer);
+        const outer = this.#link.outer(link);
+        if (outer) this.#sessions.add({ link, session }, command.agent, outer);
         this.#log.debug('session_accepted', { agent: command.agent, service: command.service });
         return;
       }
-      case 'sessionClosed': {
-        const host = this.#carrier.removeSession(command.session.slot);
-        for (const connection of [...(this.#peers.get(host ?? '') ?? [])]) connection.abandon(command.code);
-      }
+      case 'sessionClosed':
+        this.#sessions.end({ link, session }, command.code);
     }
   }
 
-  /** The last inner connection of a session is over: the session has no more use. */
-  #endSession(session: SessionHandle | undefined): void {
-    if (!session) return;
-    this.#carrier.removeSession(session.slot);
-    this.#link.machine.closeSession(session);
+  /** A session has no more use here. */
+  #closeSession({ link, session }: LinkedSession, code: FailureCode): void {
+    if (code === 'session_idle') this.#log.info('session_idle', { code });
+    this.#link.machine.closeSession(link, session, performance.now());
     this.#link.pump();
   }
 }

@@ -29,6 +29,8 @@ export interface InnerPeerInit {
   readonly log: Logger;
   onStart(connection: EndpointConnection): void;
   onEnd(connection: EndpointConnection): void;
+  /** @param agent as a SPIFFE URI, once the handshake has proved it */
+  acceptsPath(connection: EndpointConnection, host: string, agent: string | undefined): boolean;
 }
 
 export class InnerPeer implements ConnectionHandler {
@@ -54,6 +56,14 @@ export class InnerPeer implements ConnectionHandler {
     if (!refusal) return;
     this.#log.warn('agent_refused', { code: refusal.code, reason: refusal.reason });
     connection.close(refusal.code, refusal.reason);
+  }
+
+  acceptsPath(connection: EndpointConnection, host: string): boolean {
+    return this.#init.acceptsPath(connection, host, this.#agent && formatIdentity(this.#agent));
+  }
+
+  onMigrated(): void {
+    this.#log.debug('agent_migrated', {});
   }
 
   onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {

@@ -82,7 +82,7 @@ const startAgent = (): void => {
   const machine = new AgentMachine({ ...shared([]), failFast: true });
   const perform = (command: AgentSessionCommand | EventCommand): void => {
     if (command.kind === 'sessionOpened') {
-      blast(carrier.addSession(command.session, driver.outer!).host);
+      blast(carrier.addSession(command.session, driver.outer(command.link)!).host);
       report({ ready: true });
     } else if (command.kind === 'event' && command.event.name === 'registered') {
       machine.openSession(SERVICE, performance.now());
@@ -97,7 +97,7 @@ const startAgent = (): void => {
 const startConnector = (): void => {
   const machine = new ConnectorMachine({ ...shared([SERVICE]), services: [SERVICE] });
   const perform = (command: ConnectorSessionCommand | EventCommand): void => {
-    if (command.kind === 'sessionIncoming') carrier.addSession(command.session, driver.outer!);
+    if (command.kind === 'sessionIncoming') carrier.addSession(command.session, driver.outer(command.link)!);
     else if (command.kind === 'event' && command.event.name === 'registered') report({ ready: true });
   };
   const driver = new RelayDriver<ConnectorSessionCommand>({ ...link, machine, perform });

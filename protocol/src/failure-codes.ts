@@ -65,6 +65,7 @@ export const FAILURE_CODES = {
   agent_gone: { number: 0x68, meaning: 'the agent disconnected' },
   connector_gone: { number: 0x69, meaning: 'the connector disconnected' },
   policy_revoked: { number: 0x6a, meaning: 'policy no longer allows this session' },
+  session_idle: { number: 0x6b, meaning: 'nothing crossed the session within its idle timeout' },
   // 0x80 flows
   preamble_malformed: { number: 0x80, meaning: 'the first bytes of the flow could not be decoded' },
   service_mismatch: { number: 0x81, meaning: 'the flow names another service than its connection' },

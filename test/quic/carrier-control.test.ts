@@ -22,7 +22,7 @@ const createCarrier = async (t: Test, maxPaths?: number) => {
   const carrier = new SessionCarrier(maxPaths);
   const received: { readonly payload: string; readonly host: string }[] = [];
   carrier.start({ onPacket: (packet, host) => void received.push({ payload: packet.toString(), host }), onBatchEnd: () => undefined });
-  const receive = (datagram: Buffer): boolean => carrier.receive(datagram, datagram.length);
+  const receive = (datagram: Buffer): boolean => carrier.receive(datagram, datagram.length, pair.connection);
   return { pair, carrier, received, receive };
 };
 
@@ -53,8 +53,35 @@ t.test('a slot used again has its new tag and a new address', async (t) => {
   t.equal(receive(relayed(1, 11, 'new')), true);
   t.equal(carrier.sessionAt(old.host), undefined);
   t.same(carrier.sessionAt(fresh.host), { slot: 1, tag: 11 });
-  t.equal(carrier.removeSession(1), fresh.host);
-  t.equal(carrier.removeSession(1), undefined);
+  t.same(carrier.removeSession(fresh.host), { slot: 1, tag: 11 });
+  t.equal(carrier.removeSession(fresh.host), undefined);
+});
+
+t.test('slots are those of the connection they come on: another relay may hand out the same', async (t) => {
+  const { pair, carrier, received, receive } = await createCarrier(t);
+  const other = await createInnerPair(t);
+  const here = carrier.addSession({ slot: 1, tag: 10 }, pair.connection);
+  const there = carrier.addSession({ slot: 1, tag: 20 }, other.connection);
+  t.equal(receive(relayed(1, 20, 'named by the wrong relay')), false);
+  t.equal(receive(relayed(1, 10, 'here')), true);
+  const datagram = relayed(1, 20, 'there');
+  t.equal(carrier.receive(datagram, datagram.length, other.connection), true);
+  t.same(received, [{ payload: 'here', host: here.host }, { payload: 'there', host: there.host }]);
+  carrier.removeSession(here.host);
+  t.equal(carrier.receive(relayed(1, 20, ''), HEADER_BYTES, other.connection), true, 'the end of one is not the end of the other');
+});
+
+t.test('a sweep finds the sessions on which nothing arrived since so many sweeps', async (t) => {
+  const { pair, carrier, receive } = await createCarrier(t);
+  const used = carrier.addSession({ slot: 1, tag: 1 }, pair.connection);
+  const unused = carrier.addSession({ slot: 2, tag: 2 }, pair.connection);
+  t.same(carrier.sweep(2), []);
+  t.same(carrier.sweep(2), []);
+  receive(relayed(1, 1, 'x'));
+  t.same(carrier.sweep(2), [unused.host]);
+  carrier.removeSession(unused.host);
+  t.same(carrier.sweep(2), []);
+  t.same(carrier.sweep(2), [used.host]);
 });
 
 t.test('made-up addresses are unique, and come round again past those in use', async (t) => {
@@ -65,7 +92,7 @@ t.test('made-up addresses are unique, and come round again past those in use', a
   for (let slot = 1; slot < 2000; slot++) hosts.add(carrier.addSession({ slot, tag: 0 }, pair.connection).host);
   t.equal(hosts.size, 2000);
   for (let tag = 0; tag < 1000; tag++) carrier.addSession({ slot: 2000, tag }, pair.connection);
-  carrier.removeSession(41);
+  carrier.removeSession('10.0.0.42');
   t.equal(carrier.addSession({ slot: 2001, tag: 0 }, pair.connection).host, '10.0.0.42', 'the first that is free again');
   t.notOk(carrier.sessionAt(carrier.local.host));
 });
@@ -81,7 +108,7 @@ t.test('runs leave as one relayed datagram each, and sends on a removed session 
   t.same(pair.far.datagrams, ['aaaa', 'bbbb', 'cc'].map((text) => Buffer.concat([header, Buffer.from(text)])));
   carrier.sendRun(Buffer.alloc(4000), 4000, 2000, path.host);
   t.equal(carrier.sendErrors, 2, 'never truncated');
-  carrier.removeSession(9);
+  carrier.removeSession(path.host);
   carrier.sendRun(Buffer.from('xyz'), 3, 1, path.host);
   t.equal(carrier.sendErrors, 5);
   const again = carrier.addSession({ slot: 9, tag: 1 }, pair.connection);

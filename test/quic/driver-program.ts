@@ -4,7 +4,7 @@ import { openPlainSocket, RelayDriver, SessionCarrier, type RelayDriverInit } fr
 import { outerClient, TRUST_DOMAIN } from './pki.js';
 
 const silent = await openPlainSocket({ host: '127.0.0.1', port: 0 });
-const commands: unknown[] = [{ kind: 'dial', relay: 0 }];
+const commands: unknown[] = [{ kind: 'dial', link: 0, relay: 0 }];
 const machine = { nextCommand: () => commands.shift(), pollTimeout: () => performance.now() + 60_000, handleTimeout: () => undefined };
 const driver = new RelayDriver({
   machine: machine as unknown as RelayDriverInit<never>['machine'],

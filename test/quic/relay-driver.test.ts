@@ -28,7 +28,7 @@ class ScriptedMachine {
   #waiting: (() => void) | undefined;
 
   dial(relay = 0): void {
-    this.commands.push({ kind: 'dial', relay });
+    this.commands.push({ kind: 'dial', link: 0, relay });
   }
 
   nextCommand(): unknown {
@@ -47,7 +47,7 @@ class ScriptedMachine {
     this.established++;
   }
 
-  handleControl(message: ControlMessage): void {
+  handleControl(_link: number, message: ControlMessage): void {
     this.controls.push(message);
   }
 
@@ -55,7 +55,7 @@ class ScriptedMachine {
     return undefined;
   }
 
-  handleDisconnected(end: Disconnected): void {
+  handleDisconnected(_link: number, end: Disconnected): void {
     this.disconnects.push(end);
     this.#waiting?.();
   }
@@ -157,7 +157,7 @@ t.test('the reason a relay gives for its close reaches the machine, once', async
   t.same(await machine.disconnected(), { code: 'registration_replaced', reason: 'a newer one took over' });
   await driver.stop();
   t.equal(machine.disconnects.length, 1);
-  t.equal(driver.outer, undefined);
+  t.equal(driver.outer(0), undefined);
 });
 
 t.test('a dial overtaken by another, or by stop, reports nothing and leaves no socket', async (t) => {
@@ -186,11 +186,11 @@ t.test('a second dial retires the first connection', async (t) => {
   machine.dial();
   driver.pump();
   await eventually(() => machine.established === 1);
-  const first = driver.outer;
+  const first = driver.outer(0);
   machine.dial();
   driver.pump();
   await eventually(() => machine.established === 2);
-  t.not(driver.outer, first);
+  t.not(driver.outer(0), first);
   await eventually(() => openSockets() === 1);
   t.same(machine.disconnects, []);
   t.equal(first?.hasEnded, true);

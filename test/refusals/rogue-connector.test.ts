@@ -99,7 +99,7 @@ class RogueConnector {
   static async start(port: number, inner: Credentials): Promise<RogueConnector> {
     const carrier = new SessionCarrier();
     const onDatagram = (payload: Buffer, length: number): void => {
-      carrier.receive(payload, length);
+      carrier.receive(payload, length, outer.connection);
       carrier.endBatch();
     };
     const outer = await dialAs(lab, 'impostor', { port, onDatagram });

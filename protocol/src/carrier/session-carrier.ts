@@ -1,6 +1,7 @@
 // Relay sessions as a datagram socket: the inner QUIC endpoint's network. Each session is a path with
 // a made-up peer address, so that QUIC's own path validation and migration can move an inner
-// connection between sessions, relays and (later) direct UDP without the flows noticing.
+// connection between sessions, relays and (later) direct UDP without the flows noticing. Slots are each
+// relay's own: what a datagram belongs to is looked up among the sessions of the connection it came on.
 // Owns the datagram header on the client side; who may have a session is the machines' business.
 
 import { checkHeader, DatagramType, HEADER_BYTES, readSlot, readTag, readType, writeHeader } from '../wire/datagram-header.js';
@@ -20,12 +21,16 @@ interface SessionPath {
   readonly handle: SessionHandle;
   readonly address: SocketAddress;
   readonly outer: EndpointConnection;
+  /** Sweeps since something arrived on it. */
+  quietSweeps: number;
 }
+
+type Slots = Map<number, SessionPath>;
 
 export class SessionCarrier implements DatagramSocket {
   readonly local = LOCAL;
   sendErrors = 0;
-  readonly #bySlot = new Map<number, SessionPath>();
+  readonly #byOuter = new Map<EndpointConnection, Slots>();
   readonly #byHost = new Map<string, SessionPath>();
   readonly #packet = Buffer.allocUnsafeSlow(HEADER_BYTES + MAX_PACKET_BYTES);
   #receiver: DatagramReceiver | undefined;
@@ -45,23 +50,28 @@ export class SessionCarrier implements DatagramSocket {
     return this.#byHost.size;
   }
 
-  /** Adds a session carried by `outer`; returns the made-up address of its far end. */
+  /** Adds a session carried by `outer`; returns the made-up address of its far end, by which it goes from here on. */
   addSession(handle: SessionHandle, outer: EndpointConnection): SocketAddress {
-    this.removeSession(handle.slot);
+    const slots: Slots = this.#byOuter.get(outer) ?? new Map<number, SessionPath>();
+    this.#byOuter.set(outer, slots);
+    const before = slots.get(handle.slot);
+    if (before) this.#byHost.delete(before.address.host);
     const host = this.#allocateHost();
-    const path = { handle, outer, address: { host, port: PATH_PORT } };
-    this.#bySlot.set(handle.slot, path);
+    const path = { handle, outer, address: { host, port: PATH_PORT }, quietSweeps: 0 };
+    slots.set(handle.slot, path);
     this.#byHost.set(host, path);
     return path.address;
   }
 
-  /** Forgets a session; returns the made-up host it had. */
-  removeSession(slot: number): string | undefined {
-    const path = this.#bySlot.get(slot);
+  /** Forgets the session behind a made-up host; returns its handle. */
+  removeSession(host: string): SessionHandle | undefined {
+    const path = this.#byHost.get(host);
     if (!path) return undefined;
-    this.#bySlot.delete(slot);
-    this.#byHost.delete(path.address.host);
-    return path.address.host;
+    this.#byHost.delete(host);
+    const slots = this.#byOuter.get(path.outer);
+    slots?.delete(path.handle.slot);
+    if (slots?.size === 0) this.#byOuter.delete(path.outer);
+    return path.handle;
   }
 
   /** The session behind a made-up host. */
@@ -69,11 +79,22 @@ export class SessionCarrier implements DatagramSocket {
     return this.#byHost.get(host)?.handle;
   }
 
-  /** Hands a datagram from the relay to the inner endpoint. False when no session of ours claims it. */
-  receive(datagram: Buffer, length: number): boolean {
+  /** Begins another sweep; returns the hosts on whose sessions nothing has arrived for `sweeps` of them or more. */
+  sweep(sweeps: number): string[] {
+    const quiet: string[] = [];
+    for (const [host, path] of this.#byHost) {
+      if (path.quietSweeps >= sweeps) quiet.push(host);
+      else path.quietSweeps += 1;
+    }
+    return quiet;
+  }
+
+  /** Hands a datagram that came on `outer` to the inner endpoint. False when no session of ours claims it. */
+  receive(datagram: Buffer, length: number, outer: EndpointConnection): boolean {
     if (checkHeader(datagram, length) !== undefined || readType(datagram) !== DatagramType.data) return false;
-    const path = this.#bySlot.get(readSlot(datagram));
+    const path = this.#byOuter.get(outer)?.get(readSlot(datagram));
     if (!path || path.handle.tag !== readTag(datagram)) return false;
+    path.quietSweeps = 0;
     this.#receiver?.onPacket(datagram.subarray(HEADER_BYTES, length), path.address.host, PATH_PORT);
     return true;
   }
@@ -101,7 +122,7 @@ export class SessionCarrier implements DatagramSocket {
   }
 
   close(): Promise<void> {
-    this.#bySlot.clear();
+    this.#byOuter.clear();
     this.#byHost.clear();
     this.#receiver = undefined;
     return Promise.resolve();

@@ -1,26 +1,24 @@
-// Drives a client machine (agent or connector): dials the relay it asks for, carries its control
-// messages, and feeds relayed datagrams to the session carrier. One UDP socket per dial, so that a
-// new attempt also gets a new port and NAT binding. Decisions are the machine's.
+// Drives a client machine (agent or connector): dials the relays it asks for, one connection per link,
+// carries their control messages, and feeds relayed datagrams to the session carrier. A new dial gets a
+// new socket, and with it a new port and NAT binding. Decisions are the machine's.
 
 import { performance } from 'node:perf_hooks';
 import type { SessionCarrier } from '../carrier/session-carrier.js';
-import { failureMeaning, type FailureCode } from '../failure-codes.js';
-import { relayDnsName, type Identity } from '../identity.js';
-import { readCertificateIdentity } from '../config/certificate-identity.js';
+import type { FailureCode } from '../failure-codes.js';
+import type { Identity } from '../identity.js';
 import type { ClientMachine } from '../machine/client/client-machine.js';
 import type { Command } from '../machine/client/command-queue.js';
-import type { LinkCommand } from '../machine/client/link-types.js';
+import { CONNECTION_COMMANDS, type Disconnection, type LinkCommand, type LinkId } from '../machine/client/link-types.js';
 import { ControlChannel } from '../quic/control-channel.js';
-import type { ConnectionEnd } from '../quic/connection-end.js';
-import { Endpoint } from '../quic/endpoint.js';
-import type { ConnectionHandler, EndpointConnection } from '../quic/endpoint-connection.js';
+import type { EndpointConnection } from '../quic/endpoint-connection.js';
 import type { QuicConfig } from '../quic/port.js';
-import { formatAddress, type DatagramSocket, type SocketAddress } from '../udp/datagram-socket.js';
-import { anyAddressFor, resolveTarget, type RelayAddress } from './relay-address.js';
+import type { DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
+import type { RelayAddress } from './relay-address.js';
+import { RelayDial, type RelayDialInit } from './relay-dial.js';
 
 export type EventCommand = Extract<LinkCommand, { kind: 'event' }>;
 
-export interface RelayDriverInit<Extra extends Command> {
+export interface RelayDriverInit<Extra extends Command> extends Pick<RelayDialInit, 'resolve'> {
   readonly machine: ClientMachine<Extra>;
   readonly identity: Identity;
   readonly relays: readonly RelayAddress[];
@@ -32,19 +30,18 @@ export interface RelayDriverInit<Extra extends Command> {
 }
 
 interface Attempt {
-  readonly relay: RelayAddress;
-  endpoint?: Endpoint;
-  connection?: EndpointConnection;
+  readonly link: LinkId;
+  readonly dial: RelayDial;
   control?: ControlChannel;
   over: boolean;
 }
 
 export class RelayDriver<Extra extends Command> {
-  /** Datagrams from the relay that no session of ours claims. */
+  /** Datagrams from a relay that no session of ours claims. */
   unclaimedDatagrams = 0;
   readonly #init: RelayDriverInit<Extra>;
   readonly #pending = new Set<Promise<void>>();
-  #attempt: Attempt | undefined;
+  readonly #attempts = new Map<LinkId, Attempt>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -52,9 +49,9 @@ export class RelayDriver<Extra extends Command> {
     this.#init = init;
   }
 
-  /** The connection that carries sessions now. */
-  get outer(): EndpointConnection | undefined {
-    return this.#attempt?.connection;
+  /** The connection of a link, once its relay has answered. */
+  outer(link: LinkId): EndpointConnection | undefined {
+    return this.#attempts.get(link)?.dial.connection;
   }
 
   /** Performs what the machine has asked for and arms its next deadline. Call it after every input to the machine. */
@@ -67,105 +64,82 @@ export class RelayDriver<Extra extends Command> {
     this.#armTimer();
   }
 
-  /** Leaves the relay and releases every socket and timer. The machine was stopped before. */
+  /** Leaves the relays and releases every socket and timer. The machine was stopped before. */
   async stop(): Promise<void> {
     this.pump();
     this.#stopped = true;
     clearTimeout(this.#timer);
-    if (this.#attempt) this.#retire(this.#attempt, 'no_error');
+    for (const attempt of [...this.#attempts.values()]) this.#retire(attempt, 'no_error');
     await Promise.all(this.#pending);
   }
 
   #performLink(command: LinkAction): void {
+    const attempt = this.#attempts.get(command.link);
     switch (command.kind) {
       case 'dial':
-        this.#track(this.#dial(this.#init.relays[command.relay]!));
-        break;
+        if (attempt) this.#retire(attempt, 'no_error');
+        return this.#dial(command.link, this.#init.relays[command.relay]!);
       case 'send':
-        this.#attempt?.control?.send(command.message);
-        break;
+        return attempt?.control?.send(command.message);
       case 'disconnect':
-        this.#attempt?.connection?.close(command.code, command.reason);
-        if (this.#attempt) this.#retire(this.#attempt, command.code);
-        break;
+        if (attempt) this.#retire(attempt, command.code, command.reason);
     }
   }
 
-  async #dial(relay: RelayAddress): Promise<void> {
-    if (this.#attempt) this.#retire(this.#attempt, 'no_error');
-    const attempt: Attempt = { relay, over: false };
-    this.#attempt = attempt;
-    const peer = await resolveTarget(relay);
-    if (attempt.over) return;
-    if (!peer) return this.#fail(attempt, 'relay_unreachable', `the name ${relay.host} does not resolve`);
-    try {
-      const socket = await this.#init.openSocket(anyAddressFor(peer));
-      if (attempt.over) return await socket.close();
-      attempt.endpoint = new Endpoint({ socket });
-      const serverName = relayDnsName(relay.name, this.#init.identity.trustDomain);
-      attempt.connection = attempt.endpoint.connect(peer, serverName, this.#init.config, this.#handlerOf(attempt, peer));
-    } catch (error) {
-      this.#fail(attempt, 'relay_unreachable', (error as Error).message);
-    }
-  }
-
-  #handlerOf(attempt: Attempt, peer: SocketAddress): ConnectionHandler {
-    const { machine, carrier } = this.#init;
-    return {
-      onEstablished: (connection) => {
-        const refusal = this.#checkRelay(connection, attempt.relay);
-        if (refusal) return this.#fail(attempt, refusal.code, refusal.reason);
-        const stream = connection.openStream();
-        if (!stream) return this.#fail(attempt, 'protocol_error', 'the relay allows no control stream');
-        attempt.control = new ControlChannel(stream, {
-          onMessage: (message) => machine.handleControl(message, performance.now()),
-          onFault: (fault) => machine.handleControlFault(fault, performance.now()),
-          onControlEnd: (code) => this.#fail(attempt, code, 'the relay ended the control stream'),
-        });
-        machine.handleEstablished(performance.now());
-        this.pump();
-      },
-      onDatagram: (_connection, payload, length) => {
-        if (attempt.over || !carrier.receive(payload, length)) this.unclaimedDatagrams++;
-      },
-      onDelivered: () => {
-        carrier.endBatch();
-        this.pump();
-      },
-      onEnd: (_connection, end) => {
-        const { code, reason } = describeEnd(end, attempt, peer);
-        this.#fail(attempt, code, reason);
-      },
+  #dial(link: LinkId, relay: RelayAddress): void {
+    const { carrier, identity, config, openSocket, resolve } = this.#init;
+    const attempt: Attempt = {
+      link,
+      over: false,
+      dial: new RelayDial({
+        relay,
+        trustDomain: identity.trustDomain,
+        config,
+        openSocket,
+        ...(resolve ? { resolve } : {}),
+        onEstablished: (connection) => this.#establish(attempt, connection),
+        onDatagram: (connection, payload, length) => {
+          if (attempt.over || !carrier.receive(payload, length, connection)) this.unclaimedDatagrams++;
+        },
+        onDelivered: () => {
+          carrier.endBatch();
+          this.pump();
+        },
+        onFailed: (how) => this.#fail(attempt, how),
+      }),
     };
+    this.#attempts.set(link, attempt);
+    this.#track(attempt.dial.start());
   }
 
-  /** TLS has checked CA and name; the role is ours to check. */
-  #checkRelay(connection: EndpointConnection, relay: RelayAddress): { code: FailureCode; reason: string } | undefined {
-    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
-    if (!read.ok) return { code: read.code, reason: `the relay's certificate: ${read.reason}` };
-    const { role, name, trustDomain } = read.identity;
-    if (role === 'relay' && name === relay.name && trustDomain === this.#init.identity.trustDomain) return undefined;
-    return { code: 'role_not_allowed', reason: `the certificate is not that of relay ${relay.name}` };
+  #establish(attempt: Attempt, connection: EndpointConnection): void {
+    const { machine } = this.#init;
+    const { link } = attempt;
+    const stream = connection.openStream();
+    if (!stream) return this.#fail(attempt, { code: 'protocol_error', reason: 'the relay allows no control stream' });
+    attempt.control = new ControlChannel(stream, {
+      onMessage: (message) => machine.handleControl(link, message, performance.now()),
+      onFault: (fault) => machine.handleControlFault(link, fault, performance.now()),
+      onControlEnd: (code) => this.#fail(attempt, { code, reason: 'the relay ended the control stream' }),
+    });
+    machine.handleEstablished(link, performance.now());
+    this.pump();
   }
 
   /** The attempt is over; the machine decides what comes next. */
-  #fail(attempt: Attempt, code: FailureCode, reason: string): void {
+  #fail(attempt: Attempt, how: Disconnection): void {
     if (attempt.over) return;
-    attempt.connection?.close(code);
-    this.#retire(attempt, code);
-    this.#init.machine.handleDisconnected({ code, reason }, performance.now());
+    this.#retire(attempt, how.code);
+    this.#init.machine.handleDisconnected(attempt.link, how, performance.now());
     if (!this.#stopped) this.pump();
   }
 
-  #retire(attempt: Attempt, code: FailureCode): void {
+  #retire(attempt: Attempt, code: FailureCode, reason?: string): void {
     if (attempt.over) return;
     attempt.over = true;
     attempt.control?.stop();
-    if (this.#attempt === attempt) this.#attempt = undefined;
-    const { endpoint } = attempt;
-    if (!endpoint) return;
-    // After the current turn, so that the endpoint is not closed under its own feet.
-    this.#track(new Promise<void>((resolve) => setImmediate(() => void endpoint.close(code).then(resolve))));
+    if (this.#attempts.get(attempt.link) === attempt) this.#attempts.delete(attempt.link);
+    this.#track(attempt.dial.end(code, reason));
   }
 
   /** `stop` waits for it. */
@@ -187,16 +161,4 @@ export class RelayDriver<Extra extends Command> {
 
 type LinkAction = Exclude<LinkCommand, EventCommand>;
 
-const LINK_ACTIONS: ReadonlySet<string> = new Set(['dial', 'send', 'disconnect'] satisfies LinkAction['kind'][]);
-
-const isLinkAction = <Extra extends Command>(command: LinkCommand | Extra): command is LinkAction => LINK_ACTIONS.has(command.kind);
-
-/** Says which relay, where, and whose certificate: a code alone leaves a person looking on the wrong side. */
-const describeEnd = (end: ConnectionEnd, attempt: Attempt, peer: SocketAddress): { code: FailureCode; reason: string } => {
-  const relay = `relay ${attempt.relay.name} at ${formatAddress(peer)}`;
-  const { code, by } = end;
-  if (by === 'timeout' && !attempt.control) return { code: 'relay_unreachable', reason: `no answer from ${relay} (UDP)` };
-  if (!code.startsWith('certificate_')) return { code, reason: end.reason };
-  const whose = by === 'local' ? `the certificate of ${relay} was refused` : `${relay} refused this side's certificate`;
-  return { code, reason: `${whose}: ${failureMeaning(code)}` };
-};
+const isLinkAction = <Extra extends Command>(command: LinkCommand | Extra): command is LinkAction => CONNECTION_COMMANDS.has(command.kind);

@@ -1,4 +1,4 @@
-// A client's link to its relays, whole: machine, driver, registration tokens, log lines. What agent
+// A client's way to its relays, whole: machine, driver, registration tokens, log lines. What agent
 // and connector have in common; each gives its own machine and performs its own commands.
 
 import { randomBytes } from 'node:crypto';
@@ -9,7 +9,7 @@ import { formatIdentity } from '../identity.js';
 import type { Logger } from '../log/logger.js';
 import type { ClientMachine } from '../machine/client/client-machine.js';
 import type { Command } from '../machine/client/command-queue.js';
-import type { LinkInit } from '../machine/client/link-types.js';
+import type { LinkId, LinkInit } from '../machine/client/link-types.js';
 import type { EndpointConnection } from '../quic/endpoint-connection.js';
 import { createQuicConfig } from '../quic/quiche-adapter.js';
 import { OUTER_PROFILE } from '../quic/transport-profiles.js';
@@ -62,9 +62,9 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
     });
   }
 
-  /** The connection that carries sessions now. */
-  get outer(): EndpointConnection | undefined {
-    return this.#driver.outer;
+  /** The connection of a link, which carries its sessions. */
+  outer(link: LinkId): EndpointConnection | undefined {
+    return this.#driver.outer(link);
   }
 
   /** Starts dialing; returns at once. */

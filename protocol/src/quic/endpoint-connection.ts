@@ -32,6 +32,11 @@ export interface ConnectionHandler {
   onDelivered?(connection: EndpointConnection): void;
   /** What congestion control allowed was sent; QUIC may have room for more datagrams, which `flush` sends. */
   onFlushed?(connection: EndpointConnection): void;
+  /**
+   * Packets of this connection came from another address: may they be of it? Called for each such packet,
+   * before QUIC sees it. Default: yes; QUIC itself moves nowhere without validating the path.
+   */
+  acceptsPath?(connection: EndpointConnection, host: string): boolean;
   /** The peer's address changed (NAT rebinding or migration) and the new path is validated. */
   onMigrated?(connection: EndpointConnection): void;
   /** Called once and last, whether or not the connection was ever established. */
@@ -137,6 +142,30 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** Sends now what congestion control allows, ahead of the end of the turn. Not from `onStart`, nor within a flush. */
   flush(): void {
     if (!this.#ended) this.#owner.flush(this);
+  }
+
+  acceptsPath(host: string): boolean {
+    return this.#handler.acceptsPath?.(this, host) ?? true;
+  }
+
+  /** Finds out whether the peer is reached at another address too; `isPathValidated` tells. False when it cannot be tried. */
+  probePath(peer: SocketAddress): boolean {
+    const started = this.quic.probePath(this.path.to, peer);
+    this.markDirty();
+    return started;
+  }
+
+  isPathValidated(peer: SocketAddress): boolean {
+    return this.quic.isPathValidated(this.path.to, peer);
+  }
+
+  /** Moves to an address that `isPathValidated`; streams go on where they are. */
+  migrate(peer: SocketAddress): boolean {
+    if (!this.quic.migrate(this.path.to, peer)) return false;
+    this.path = { from: peer, to: this.path.to };
+    // The peer moves when it sees a packet that is no probe.
+    this.ping();
+    return true;
   }
 
   /** Keeps the connection from idling out. */

@@ -121,6 +121,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     }
     let { path } = connection;
     if (path.from.port !== port || path.from.host !== host) {
+      if (!connection.acceptsPath(host)) return this.#drop('path_refused');
       path = { from: { host, port }, to: this.local };
       connection.sawOtherPath = true;
     }

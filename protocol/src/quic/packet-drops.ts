@@ -10,6 +10,7 @@ export const PACKET_DROP_REASONS = [
   'source_handshake_rate',
   'source_connections',
   'too_many_connections',
+  'path_refused',
   'rejected',
 ] as const;
 

@@ -118,6 +118,14 @@ export interface QuicConnection {
   nextRetiredConnectionId(): Uint8Array | undefined;
   /** The address pair packets go to now. */
   activePath(): { local: SocketAddress; peer: SocketAddress; rttMs: number } | undefined;
+  /** Sends a challenge to another address of the peer (RFC 9000 §8.2). False without a spare connection id, or at a server. */
+  probePath(local: SocketAddress, peer: SocketAddress): boolean;
+  /** Whether the peer has answered a challenge there. */
+  isPathValidated(local: SocketAddress, peer: SocketAddress): boolean;
+  /** Sends there from now on. False unless the path is validated. */
+  migrate(local: SocketAddress, peer: SocketAddress): boolean;
+  /** Packets of this connection received so far. */
+  packetsReceived(): number;
   /** Drains path events (RFC 9000 §9); true when the peer moved to another address. */
   pollPeerMigrated(): boolean;
 }

@@ -297,6 +297,24 @@ class QuicheConnection implements QuicConnection {
     return active && { local: active.localHost, peer: active.peerHost, rttMs: active.rtt };
   }
 
+  probePath(local: SocketAddress, peer: SocketAddress): boolean {
+    return this.#succeeds(() => this.#native.probePath(local, peer));
+  }
+
+  isPathValidated(local: SocketAddress, peer: SocketAddress): boolean {
+    let validated = false;
+    // Throws for a path that is unknown, or was given up.
+    return this.#succeeds(() => (validated = this.#native.isPathValidated(local, peer))) && validated;
+  }
+
+  migrate(local: SocketAddress, peer: SocketAddress): boolean {
+    return this.#succeeds(() => this.#native.migrate(local, peer));
+  }
+
+  packetsReceived(): number {
+    return this.#native.stats().recv;
+  }
+
   pollPeerMigrated(): boolean {
     let migrated = false;
     // The binding's type leaves out the null that ends the queue.
@@ -304,6 +322,15 @@ class QuicheConnection implements QuicConnection {
       if (event.type === 'PeerMigrated') migrated = true;
     }
     return migrated;
+  }
+
+  #succeeds(run: () => unknown): boolean {
+    try {
+      run();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #shutdown(id: number, direction: 0 | 1, code: number): void {

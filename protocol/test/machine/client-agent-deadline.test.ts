@@ -73,7 +73,7 @@ t.test('requests fail one by one, each at its own deadline', (t) => {
 
 t.test('a session that is opened after the deadline is given back to the relay, once', (t) => {
   const rig = expired();
-  t.strictSame(rig.receive(opened(1, SESSION)), [{ kind: 'send', message: { type: 'closeSession', session: SESSION } }]);
+  t.strictSame(rig.receive(opened(1, SESSION)), [{ kind: 'send', link: 0, message: { type: 'closeSession', session: SESSION } }]);
   t.equal(rig.machine.sessionCount, 0);
   t.match(rig.receive(opened(1, SESSION)), [{ kind: 'event', event: { name: 'message_ignored', about: 'opened' } }]);
   t.end();
@@ -99,7 +99,7 @@ t.test('an expired request makes room at the relay for the next one', (t) => {
   rig.step((agent, now) => agent.openSession('web', now));
   rig.clock.advance(1);
   t.strictSame(rig.step((agent, now) => agent.openSession('dns', now)), []);
-  t.match(rig.timeout(), [{ kind: 'sessionFailed', request: 1 }, { kind: 'send', message: { type: 'open', request: 2 } }]);
+  t.match(rig.timeout(), [{ kind: 'sessionFailed', request: 1 }, { kind: 'send', link: 0, message: { type: 'open', request: 2 } }]);
   t.end();
 });
 

@@ -19,7 +19,7 @@ t.test('they reach the next relay when the first one is gone', (t) => {
   const rig = readyAgent({ relays: TWO_RELAYS });
   rig.step((agent, now) => agent.openSession('web', now));
   rig.lose();
-  t.strictSame(rig.timeout(), [{ kind: 'dial', relay: 1 }]);
+  t.strictSame(rig.timeout(), [{ kind: 'dial', link: 0, relay: 1 }]);
   t.strictSame(gist(rig.register(RELAY_2)), ['send hello', 'send register', 'send open', 'event registered']);
   t.match(rig.receive(opened(1, { slot: 8, tag: 8 })), [{ kind: 'sessionOpened', request: 1, service: 'web' }]);
   t.end();

@@ -31,7 +31,7 @@ t.test('an opened request becomes a session with its connector', (t) => {
   let request = -1;
   t.strictSame(rig.step((agent, now) => (request = agent.openSession('web', now))), [open(request, 'web')]);
   t.strictSame(rig.receive(opened(request, SESSION)), [
-    { kind: 'sessionOpened', request, service: 'web', session: SESSION, connector: CONNECTOR },
+    { kind: 'sessionOpened', request, service: 'web', link: 0, session: SESSION, connector: CONNECTOR },
   ]);
   t.equal(rig.machine.sessionCount, 1);
   t.equal(rig.machine.pendingCount, 0);
@@ -52,7 +52,7 @@ t.test('a refused open fails at once with the code of the relay, and the text sa
 t.test('a session that the relay closes ends with its code', (t) => {
   const rig = withSession();
   t.strictSame(rig.receive({ type: 'sessionClosed', session: SESSION, code: 'connector_gone' }), [
-    { kind: 'sessionClosed', session: SESSION, code: 'connector_gone' },
+    { kind: 'sessionClosed', link: 0, session: SESSION, code: 'connector_gone' },
   ]);
   t.equal(rig.machine.sessionCount, 0);
   t.end();
@@ -60,13 +60,13 @@ t.test('a session that the relay closes ends with its code', (t) => {
 
 t.test('closeSession tells the relay once, and needs both slot and tag', (t) => {
   const rig = withSession();
-  t.strictSame(rig.step((agent) => agent.closeSession({ ...SESSION, tag: 1 })), []);
-  t.strictSame(rig.step((agent) => agent.closeSession({ ...SESSION, slot: 4 })), []);
+  t.strictSame(rig.step((agent, now) => agent.closeSession(0, { ...SESSION, tag: 1 }, now)), []);
+  t.strictSame(rig.step((agent, now) => agent.closeSession(0, { ...SESSION, slot: 4 }, now)), []);
   t.equal(rig.machine.sessionCount, 1);
-  t.strictSame(rig.step((agent) => agent.closeSession(SESSION)), [
-    { kind: 'send', message: { type: 'closeSession', session: SESSION } },
+  t.strictSame(rig.step((agent, now) => agent.closeSession(0, SESSION, now)), [
+    { kind: 'send', link: 0, message: { type: 'closeSession', session: SESSION } },
   ]);
-  t.equal(rig.machine.closeSession(SESSION), false);
+  t.equal(rig.machine.closeSession(0, SESSION, rig.clock.now), false);
   t.strictSame(rig.step(() => undefined), []);
   t.end();
 });
@@ -88,8 +88,8 @@ t.test('all sessions end with the connection, after the disconnect is reported',
   rig.receive(opened(2, { slot: 4, tag: 1 }));
   t.match(rig.lose(), [
     { kind: 'event', event: { name: 'disconnected' } },
-    { kind: 'sessionClosed', session: SESSION, code: 'connection_lost' },
-    { kind: 'sessionClosed', session: { slot: 4, tag: 1 }, code: 'connection_lost' },
+    { kind: 'sessionClosed', link: 0, session: SESSION, code: 'connection_lost' },
+    { kind: 'sessionClosed', link: 0, session: { slot: 4, tag: 1 }, code: 'connection_lost' },
   ]);
   t.equal(rig.machine.sessionCount, 0);
   t.end();
@@ -100,8 +100,8 @@ t.test('stop ends sessions and requests, and later requests fail at once', (t) =
   rig.step((agent, now) => agent.openSession('dns', now));
   const stopped = { code: 'no_error', reason: 'the agent is stopped' };
   t.strictSame(rig.step((agent, now) => agent.stop(now)), [
-    { kind: 'disconnect', code: 'no_error', reason: 'stopped' },
-    { kind: 'sessionClosed', session: SESSION, code: 'no_error' },
+    { kind: 'disconnect', link: 0, code: 'no_error', reason: 'stopped' },
+    { kind: 'sessionClosed', link: 0, session: SESSION, code: 'no_error' },
     { kind: 'sessionFailed', request: 2, service: 'dns', ...stopped },
   ]);
   t.strictSame(rig.step((agent, now) => agent.openSession('web', now)), [

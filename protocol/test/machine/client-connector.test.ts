@@ -28,8 +28,8 @@ t.test('warns of services the relay left out', (t) => {
 t.test('takes a session for a service it serves: first the command, then accept', (t) => {
   const rig = readyConnector();
   t.strictSame(rig.receive(incoming(SESSION)), [
-    { kind: 'sessionIncoming', session: SESSION, agent: AGENT, service: 'web' },
-    { kind: 'send', message: { type: 'accept', session: SESSION } },
+    { kind: 'sessionIncoming', link: 0, session: SESSION, agent: AGENT, service: 'web' },
+    { kind: 'send', link: 0, message: { type: 'accept', session: SESSION } },
   ]);
   t.equal(rig.machine.sessionCount, 1);
   t.end();
@@ -46,7 +46,7 @@ for (const [title, service, agent, code] of rejections) {
     const rig = readyConnector();
     const reason = failureMeaning(code);
     t.strictSame(rig.receive(incoming(SESSION, service, agent)), [
-      { kind: 'send', message: { type: 'reject', session: SESSION, code, reason } },
+      { kind: 'send', link: 0, message: { type: 'reject', session: SESSION, code, reason } },
       event({ level: 'warn', name: 'session_rejected', relay: 'relay-1', agent, service, code, reason }),
     ]);
     t.equal(rig.machine.sessionCount, 0);
@@ -86,7 +86,7 @@ t.test('the same slot with another tag is another session', (t) => {
   const rig = readyConnector();
   rig.receive(incoming(SESSION), incoming({ ...SESSION, tag: 7 }));
   t.equal(rig.machine.sessionCount, 2);
-  t.strictSame(rig.receive(sessionClosed(SESSION)), [{ kind: 'sessionClosed', session: SESSION, code: 'session_ended' }]);
+  t.strictSame(rig.receive(sessionClosed(SESSION)), [{ kind: 'sessionClosed', link: 0, session: SESSION, code: 'session_ended' }]);
   t.equal(rig.machine.sessionCount, 1);
   t.end();
 });
@@ -94,10 +94,10 @@ t.test('the same slot with another tag is another session', (t) => {
 t.test('closeSession tells the relay once', (t) => {
   const rig = readyConnector();
   rig.receive(incoming(SESSION));
-  t.strictSame(rig.step((connector) => connector.closeSession(SESSION)), [
-    { kind: 'send', message: { type: 'closeSession', session: SESSION } },
+  t.strictSame(rig.step((connector, now) => connector.closeSession(0, SESSION, now)), [
+    { kind: 'send', link: 0, message: { type: 'closeSession', session: SESSION } },
   ]);
-  t.equal(rig.machine.closeSession(SESSION), false);
+  t.equal(rig.machine.closeSession(0, SESSION, rig.clock.now), false);
   t.match(rig.receive(sessionClosed(SESSION)), [{ kind: 'event', event: { level: 'debug', name: 'message_ignored' } }]);
   t.end();
 });
@@ -105,10 +105,10 @@ t.test('closeSession tells the relay once', (t) => {
 t.test('sessions end with the connection, and with stop', (t) => {
   const lost = readyConnector();
   lost.receive(incoming(SESSION));
-  t.strictSame(lost.lose().at(-1), { kind: 'sessionClosed', session: SESSION, code: 'connection_lost' });
+  t.strictSame(lost.lose().at(-1), { kind: 'sessionClosed', link: 0, session: SESSION, code: 'connection_lost' });
   t.equal(lost.machine.sessionCount, 0);
   const stopped = readyConnector();
   stopped.receive(incoming(SESSION));
-  t.strictSame(stopped.step((connector, now) => connector.stop(now)).at(-1), { kind: 'sessionClosed', session: SESSION, code: 'no_error' });
+  t.strictSame(stopped.step((connector, now) => connector.stop(now)).at(-1), { kind: 'sessionClosed', link: 0, session: SESSION, code: 'no_error' });
   t.end();
 });

@@ -1,10 +1,12 @@
-// A client machine as its driver sees it: the one connection, and the outcomes it was promised.
+// A client machine as its driver sees it: a connection per link, and the outcomes it was promised.
 
-import type { AgentCommand, ConnectorCommand, SessionHandle } from '@ztna/protocol';
+import type { AgentCommand, ConnectorCommand, LinkId, SessionHandle } from '@ztna/protocol';
 
 /** Performs commands in the mind only, and throws at the first broken promise. */
 export class DriverModel {
-  #connection: 'none' | 'dialing' | 'up' = 'none';
+  readonly #connections = new Map<LinkId, 'dialing' | 'up'>();
+  readonly #relays = new Map<LinkId, number>();
+  readonly #registered = new Set<LinkId>();
   readonly #unanswered = new Set<number>();
   readonly #live = new Set<string>();
 
@@ -12,6 +14,8 @@ export class DriverModel {
   lastOpen = 0;
   /** The timestamp of the last `ping` that was sent. */
   lastPing = 0;
+  /** Most connections at once so far. */
+  mostConnections = 0;
 
   get unanswered(): number {
     return this.#unanswered.size;
@@ -21,12 +25,25 @@ export class DriverModel {
     return this.#live.size;
   }
 
-  established(): void {
-    if (this.#connection === 'dialing') this.#connection = 'up';
+  /** One of the links that have a connection; link 0 when there is none. */
+  pick(n: number): LinkId {
+    const links = [...this.#connections.keys()];
+    return links[n % links.length] ?? 0;
   }
 
-  disconnected(): void {
-    this.#connection = 'none';
+  /** The relay that is about to acknowledge the link's registration, once for each connection. */
+  registering(link: LinkId): number | undefined {
+    if (this.#connections.get(link) !== 'up' || this.#registered.has(link)) return undefined;
+    this.#registered.add(link);
+    return this.#relays.get(link);
+  }
+
+  established(link: LinkId): void {
+    if (this.#connections.get(link) === 'dialing') this.#connections.set(link, 'up');
+  }
+
+  disconnected(link: LinkId): void {
+    this.#connections.delete(link);
   }
 
   ask(request: number): void {
@@ -34,48 +51,54 @@ export class DriverModel {
     this.#unanswered.add(request);
   }
 
-  end(session: SessionHandle): void {
-    check(this.#live.delete(key(session)), 'only live sessions can be closed');
+  end(link: LinkId, session: SessionHandle): void {
+    check(this.#live.delete(key(link, session)), 'only live sessions can be closed');
   }
 
   perform(commands: readonly (AgentCommand | ConnectorCommand)[]): void {
     for (const command of commands) {
       switch (command.kind) {
         case 'dial':
-          check(this.#connection === 'none', 'one connection at a time');
-          this.#connection = 'dialing';
+          check(!this.#connections.has(command.link), 'one connection of a link at a time');
+          this.#connections.set(command.link, 'dialing');
+          this.#relays.set(command.link, command.relay);
+          this.#registered.delete(command.link);
+          this.mostConnections = Math.max(this.mostConnections, this.#connections.size);
           break;
         case 'send':
-          check(this.#connection === 'up', 'nothing is sent without a connection');
+          check(this.#connections.get(command.link) === 'up', 'nothing is sent without a connection');
           if (command.message.type === 'ping') this.lastPing = command.message.timestamp;
           if (command.message.type === 'open') this.lastOpen = command.message.request;
           break;
         case 'disconnect':
-          check(this.#connection !== 'none', 'only a connection can be closed');
-          this.#connection = 'none';
+          check(this.#connections.delete(command.link), 'only a connection can be closed');
           break;
         case 'sessionOpened':
           check(this.#unanswered.delete(command.request), 'one outcome per request');
-          this.#begin(command.session);
+          this.#begin(command.link, command.session);
           break;
         case 'sessionIncoming':
-          this.#begin(command.session);
+          this.#begin(command.link, command.session);
           break;
         case 'sessionFailed':
           check(this.#unanswered.delete(command.request), 'one outcome per request');
           break;
         case 'sessionClosed':
-          check(this.#live.delete(key(command.session)), 'only live sessions end, and once');
+          check(this.#live.delete(key(command.link, command.session)), 'only live sessions end, and once');
           break;
+        case 'relayMoved':
+          check(this.#connections.get(command.to) === 'up', 'a relay takes over once it is connected');
+          break;
+        case 'relayDraining':
         case 'event':
           break;
       }
     }
   }
 
-  #begin(session: SessionHandle): void {
-    check(!this.#live.has(key(session)), 'live sessions have different handles');
-    this.#live.add(key(session));
+  #begin(link: LinkId, session: SessionHandle): void {
+    check(!this.#live.has(key(link, session)), 'live sessions of a link have different handles');
+    this.#live.add(key(link, session));
   }
 }
 
@@ -83,4 +106,4 @@ export function check(holds: boolean, promise: string): void {
   if (!holds) throw new Error(`broken: ${promise}`);
 }
 
-const key = ({ slot, tag }: SessionHandle): string => `${slot}:${tag}`;
+const key = (link: LinkId, { slot, tag }: SessionHandle): string => `${link}:${slot}:${tag}`;

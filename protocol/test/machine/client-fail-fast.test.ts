@@ -83,5 +83,5 @@ function asking(failFast = true) {
 }
 
 function disconnect(rig: ReturnType<typeof asking>, code: FailureCode) {
-  return rig.step((agent, now) => agent.handleDisconnected({ code, reason: '' }, now));
+  return rig.step((agent, now) => agent.handleDisconnected(0, { code, reason: '' }, now));
 }

@@ -10,7 +10,7 @@ t.test('dials the next relay after each failure, round and round', (t) => {
     rig.lose('relay_unreachable');
     dialed.push(rig.timeout());
   }
-  t.strictSame(dialed.flat(), [0, 1, 0, 1].map((relay) => ({ kind: 'dial', relay })));
+  t.strictSame(dialed.flat(), [0, 1, 0, 1].map((relay) => ({ kind: 'dial', link: 0, relay })));
   t.end();
 });
 
@@ -19,7 +19,7 @@ t.test('a refused registration moves on to the next relay too', (t) => {
   rig.start();
   rig.establish();
   rig.receive(helloAck(), registerNack('token_unknown_key'));
-  t.strictSame(rig.timeout(), [{ kind: 'dial', relay: 1 }]);
+  t.strictSame(rig.timeout(), [{ kind: 'dial', link: 0, relay: 1 }]);
   t.end();
 });
 
@@ -48,7 +48,7 @@ t.test('a draining relay is used until it closes, and the next dial goes elsewhe
     event({ level: 'info', name: 'disconnected', relay: 'relay-1', code: 'draining', reason: 'bye', retryInMs: 125 }),
   ]);
   t.equal(rig.machine.drainDeadline, undefined);
-  t.strictSame(rig.timeout(), [{ kind: 'dial', relay: 1 }]);
+  t.strictSame(rig.timeout(), [{ kind: 'dial', link: 0, relay: 1 }]);
   t.end();
 });
 
@@ -58,6 +58,6 @@ t.test('with one relay, a drain leads back to it', (t) => {
   rig.register();
   rig.receive({ type: 'drain', deadlineMs: 0 });
   rig.lose();
-  t.strictSame(rig.timeout(), [{ kind: 'dial', relay: 0 }]);
+  t.strictSame(rig.timeout(), [{ kind: 'dial', link: 0, relay: 0 }]);
   t.end();
 });

@@ -11,7 +11,9 @@ import {
   type ConnectorCommand,
   type ConnectorInit,
   type ControlMessage,
+  type FailureCode,
   type LinkCommand,
+  type LinkId,
   type LinkInit,
   type SessionHandle,
 } from '@ztna/protocol';
@@ -26,21 +28,44 @@ export const TOKEN = Uint8Array.of(1, 2, 3);
 /** Half of every full-jitter ceiling: the first delay is 125 ms, the second 250 ms. */
 export const HALF = () => 0.5;
 
-type Timed = Pick<Link, 'handleEstablished' | 'handleControl' | 'handleDisconnected' | 'handleTimeout' | 'pollTimeout' | 'start'>;
-
 /** Anything with the machine contract. */
-export interface Driven<C> extends Timed {
+export interface Driven<C> {
+  start(now: number): void;
+  pollTimeout(): number | undefined;
+  handleTimeout(now: number): void;
   nextCommand(): C | undefined;
 }
 
+/** What can happen on one link. */
+type LinkInputs = Pick<Link, 'handleEstablished' | 'handleControl' | 'handleDisconnected'>;
+
+type Client = AgentMachine | ConnectorMachine;
+
+const inputsOf = (machine: Link | Client, link: LinkId): LinkInputs =>
+  machine instanceof Link
+    ? machine
+    : {
+        handleEstablished: (now) => machine.handleEstablished(link, now),
+        handleControl: (message, now) => machine.handleControl(link, message, now),
+        handleDisconnected: (how, now) => machine.handleDisconnected(link, how, now),
+      };
+
 /** A machine under a virtual clock: each step is one input, and gives the commands it caused. */
-export class Rig<M extends Driven<C>, C> {
+export class Rig<M extends (Link | Client) & Driven<C>, C> {
   readonly machine: M;
   readonly clock: VirtualClock;
+  readonly #link: LinkInputs;
 
-  constructor(machine: M, clock: VirtualClock) {
+  /** @param link the one that inputs are about */
+  constructor(machine: M, clock: VirtualClock, link: LinkId = 0) {
     this.machine = machine;
     this.clock = clock;
+    this.#link = inputsOf(machine, link);
+  }
+
+  /** The same machine, with inputs about another of its links. */
+  on(link: LinkId): Rig<M, C> {
+    return new Rig(this.machine, this.clock, link);
   }
 
   /** One input at the current time. */
@@ -50,13 +75,13 @@ export class Rig<M extends Driven<C>, C> {
   }
 
   start = (): C[] => this.step((machine, now) => machine.start(now));
-  establish = (): C[] => this.step((machine, now) => machine.handleEstablished(now));
-  lose = (code: 'connection_lost' | 'relay_unreachable' = 'connection_lost'): C[] =>
-    this.step((machine, now) => machine.handleDisconnected({ code, reason: 'test' }, now));
+  establish = (): C[] => this.step((_, now) => this.#link.handleEstablished(now));
+  lose = (code: FailureCode = 'connection_lost', reason = 'test'): C[] =>
+    this.step((_, now) => this.#link.handleDisconnected({ code, reason }, now));
 
   /** The relay says these, one after the other. */
   receive(...messages: ControlMessage[]): C[] {
-    return messages.flatMap((message) => this.step((machine, now) => machine.handleControl(message, now)));
+    return messages.flatMap((message) => this.step((_, now) => this.#link.handleControl(message, now)));
   }
 
   /** Time passes up to the machine's next deadline, which is handled. */
@@ -163,12 +188,12 @@ export const sessionClosed = (session: SessionHandle): ControlMessage => ({
   code: 'session_ended',
 });
 
-export const HELLO = { kind: 'send', message: { type: 'hello', versions: [1], software: 'test/1', role: 'agent' } };
-export const REGISTER = { kind: 'send', message: { type: 'register', token: TOKEN } };
-export const DIAL = { kind: 'dial', relay: 0 };
+export const HELLO = { kind: 'send', link: 0, message: { type: 'hello', versions: [1], software: 'test/1', role: 'agent' } };
+export const REGISTER = { kind: 'send', link: 0, message: { type: 'register', token: TOKEN } };
+export const DIAL = { kind: 'dial', link: 0, relay: 0 };
 export const OBSERVED_EVENT = event({ level: 'info', name: 'observed_address', relay: 'relay-1', observed: OBSERVED });
 
-export const open = (request: number, service: string) => ({ kind: 'send', message: { type: 'open', request, service } });
+export const open = (request: number, service: string, link = 0) => ({ kind: 'send', link, message: { type: 'open', request, service } });
 
 export function event(fields: ClientEvent) {
   return { kind: 'event', event: fields };

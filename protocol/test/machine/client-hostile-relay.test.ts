@@ -53,7 +53,7 @@ for (const [connector, code] of wrongConnectors) {
     const rig = readyAgent();
     rig.step((agent, now) => agent.openSession('web', now));
     t.match(rig.receive(opened(1, SESSION, connector)), [
-      { kind: 'send', message: { type: 'closeSession', session: SESSION } },
+      { kind: 'send', link: 0, message: { type: 'closeSession', session: SESSION } },
       { kind: 'sessionFailed', request: 1, code },
     ]);
     t.equal(rig.machine.sessionCount, 0);
@@ -138,8 +138,8 @@ for (const [who, allowed] of Object.entries(ALLOWED) as [keyof typeof ALLOWED, C
 t.test('bytes that are no message, or of no known type, end the connection', (t) => {
   for (const code of ['control_message_malformed', 'control_message_too_large', 'unknown_message_type'] as const) {
     const rig = readyAgent();
-    t.strictSame(rig.step((agent, now) => agent.handleControlFault({ code, reason: 'bad', about: 'x\u001b' }, now)), [
-      { kind: 'disconnect', code: 'protocol_error', reason: failureMeaning(code) },
+    t.strictSame(rig.step((agent, now) => agent.handleControlFault(0, { code, reason: 'bad', about: 'x\u001b' }, now)), [
+      { kind: 'disconnect', link: 0, code: 'protocol_error', reason: failureMeaning(code) },
       event({ level: 'warn', name: 'protocol_violation', relay: 'relay-1', code, reason: 'bad (x\ufffd)', retryInMs: 125 }),
     ]);
   }
@@ -151,7 +151,7 @@ t.test('messages and faults after the disconnect change nothing', (t) => {
   rig.receive(MESSAGES.hello);
   const dueAt = rig.machine.pollTimeout();
   t.strictSame(rig.receive(...Object.values(MESSAGES)), []);
-  t.strictSame(rig.step((agent, now) => agent.handleControlFault({ code: 'control_message_malformed', reason: '' }, now)), []);
+  t.strictSame(rig.step((agent, now) => agent.handleControlFault(0, { code: 'control_message_malformed', reason: '' }, now)), []);
   t.strictSame(rig.lose(), []);
   t.strictSame(rig.establish(), []);
   t.equal(rig.machine.pollTimeout(), dueAt);

@@ -37,13 +37,13 @@ t.test('a relay that stops answering is left within 15 s', (t) => {
   t.equal(rig.machine.pollTimeout(), readyAt + 15_000);
   const reason = 'no pong within 5000 ms';
   t.strictSame(rig.timeout(), [
-    { kind: 'disconnect', code: 'connection_lost', reason },
+    { kind: 'disconnect', link: 0, code: 'connection_lost', reason },
     // Ready for 15 s: the backoff starts anew.
     event({ level: 'warn', name: 'disconnected', relay: 'relay-1', code: 'connection_lost', reason, retryInMs: 125 }),
   ]);
   t.equal(rig.clock.now, readyAt + 15_000);
   t.equal(rig.machine.rttMs, undefined);
-  t.strictSame(rig.timeout(), [{ kind: 'dial', relay: 0 }]);
+  t.strictSame(rig.timeout(), [{ kind: 'dial', link: 0, relay: 0 }]);
   t.end();
 });
 
@@ -93,5 +93,5 @@ function ready() {
 }
 
 function ping(now: number) {
-  return { kind: 'send', message: { type: 'ping', timestamp: VIRTUAL_EPOCH_MS + now } };
+  return { kind: 'send', link: 0, message: { type: 'ping', timestamp: VIRTUAL_EPOCH_MS + now } };
 }

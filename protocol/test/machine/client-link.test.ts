@@ -71,7 +71,7 @@ t.test('gives up a dial after 5 s as relay_unreachable', (t) => {
   t.strictSame(rig.step((link, now) => link.handleTimeout(now)), [], 'not a millisecond early');
   const reason = 'no answer from relay relay-1 within 5000 ms';
   t.strictSame(rig.timeout(), [
-    { kind: 'disconnect', code: 'relay_unreachable', reason },
+    { kind: 'disconnect', link: 0, code: 'relay_unreachable', reason },
     event({ level: 'warn', name: 'disconnected', relay: 'relay-1', code: 'relay_unreachable', reason, retryInMs: 125 }),
   ]);
   t.equal(rig.machine.state, 'waiting');
@@ -90,7 +90,7 @@ for (const missing of ['helloAck', 'registerAck'] as const) {
     if (missing === 'registerAck') rig.receive(helloAck());
     const reason = `no ${missing} within 5000 ms`;
     const [disconnect] = rig.timeout();
-    t.strictSame(disconnect, { kind: 'disconnect', code: 'handshake_timeout', reason });
+    t.strictSame(disconnect, { kind: 'disconnect', link: 0, code: 'handshake_timeout', reason });
     t.equal(rig.machine.state, 'waiting');
     t.end();
   });
@@ -103,7 +103,7 @@ t.test('stop closes the connection and stays stopped whatever comes', (t) => {
     if (prepare === 'registering') rig.establish();
     if (prepare === 'ready') rig.register();
     t.equal(rig.machine.state, prepare);
-    t.strictSame(rig.step((link, now) => link.stop(now)), [{ kind: 'disconnect', code: 'no_error', reason: 'stopped' }]);
+    t.strictSame(rig.step((link, now) => link.stop(now)), [{ kind: 'disconnect', link: 0, code: 'no_error', reason: 'stopped' }]);
     t.equal(rig.machine.state, 'stopped');
     t.equal(rig.machine.pollTimeout(), undefined);
     rig.clock.advance(60_000);
@@ -147,7 +147,7 @@ t.test('reports an observed address when it changes, over reconnects too', (t) =
   t.strictSame(rig.receive({ type: 'observedAddress', observed }), [
     event({ level: 'info', name: 'observed_address', relay: 'relay-1', observed }),
   ]);
-  t.strictSame(rig.machine.observed, observed);
+  t.strictSame(rig.machine.report.observed, observed);
   rig.lose();
   rig.timeout();
   rig.establish();
@@ -159,7 +159,7 @@ t.test('answers a ping with its timestamp', (t) => {
   const rig = linkRig();
   rig.start();
   rig.register();
-  t.strictSame(rig.receive({ type: 'ping', timestamp: 77 }), [{ kind: 'send', message: { type: 'pong', timestamp: 77 } }]);
+  t.strictSame(rig.receive({ type: 'ping', timestamp: 77 }), [{ kind: 'send', link: 0, message: { type: 'pong', timestamp: 77 } }]);
   t.end();
 });
 

@@ -1,6 +1,6 @@
 // Random sequences of inputs, in any order and with any relay message, against a model of what a
-// driver relies on: one connection at a time, sends only while it stands, no spinning, bounded
-// memory, and exactly one outcome per request and per session.
+// driver relies on: one connection per link, never more links than relays, sends only while it stands,
+// no spinning, bounded memory, and exactly one outcome per request and per session.
 
 import fc from 'fast-check';
 import t from 'tap';
@@ -10,14 +10,17 @@ import {
 } from '@ztna/protocol';
 import { VirtualClock } from '@ztna/protocol/testing';
 import { check, DriverModel } from './client-driver-model.js';
-import { AGENT, CONNECTOR, drain, helloAck, linkInit, opened, registerAck, RELAY_1, RELAY_2, TWO_RELAYS } from './client-fixture.js';
+import { AGENT, CONNECTOR, drain, helloAck, incoming, linkInit, opened, registerAck, RELAY_1, RELAY_2, TWO_RELAYS } from './client-fixture.js';
 
 const MAX_PENDING = 4;
 const MAX_IN_FLIGHT = 2;
 const MAX_SESSIONS = 3;
 const RUNS = { numRuns: 1_000 };
 
-type Input =
+/** `link`: which of the connections that stand. */
+type Input = { readonly link?: number } & Happening;
+
+type Happening =
   | { readonly kind: 'start' | 'established' | 'register' | 'pong' | 'deadline' | 'stop' }
   | { readonly kind: 'disconnected' | 'fault'; readonly code: FailureCode }
   | { readonly kind: 'message'; readonly message: ControlMessage }
@@ -38,11 +41,12 @@ t.test('an agent keeps its promises under any sequence of inputs', (t) => {
     for (const input of sequence) {
       applyInput(machine, model, clock, input);
       if (input.kind === 'openSession') model.ask(machine.openSession(input.service, clock.now));
-      if (input.kind === 'closeSession' && machine.closeSession(input.session)) model.end(input.session);
+      closeSession(machine, model, clock, input);
       model.perform(drain(machine));
       check(machine.pendingCount <= MAX_PENDING, 'pending requests are bounded');
       check(machine.pendingCount === model.unanswered, 'every request is pending or answered');
       check(machine.sessionCount === model.live, 'the live sessions are those reported');
+      check(machine.linkCount <= TWO_RELAYS.length, 'never more links than relays');
     }
     machine.stop(clock.now);
     model.perform(drain(machine));
@@ -63,10 +67,11 @@ t.test('a connector keeps its promises under any sequence of inputs', (t) => {
     const model = new DriverModel();
     for (const input of sequence) {
       applyInput(machine, model, clock, input);
-      if (input.kind === 'closeSession' && machine.closeSession(input.session)) model.end(input.session);
+      closeSession(machine, model, clock, input);
       model.perform(drain(machine));
       check(machine.sessionCount <= MAX_SESSIONS, 'sessions are bounded');
       check(machine.sessionCount === model.live, 'the live sessions are those reported');
+      check(machine.linkCount <= TWO_RELAYS.length, 'never more links than relays');
     }
     machine.stop(clock.now);
     model.perform(drain(machine));
@@ -78,6 +83,7 @@ t.test('a connector keeps its promises under any sequence of inputs', (t) => {
 t.test('the sequences reach sessions and their ends, or the properties above would show nothing', (t) => {
   const samples = 300;
   const counts = { agent: new Map<string, number>(), connector: new Map<string, number>() };
+  const moves = { agent: 0, connector: 0 };
   for (const role of ['agent', 'connector'] as const) {
     for (const sequence of fc.sample(inputs(role), { seed: 7, numRuns: samples })) {
       const clock = new VirtualClock();
@@ -87,41 +93,51 @@ t.test('the sequences reach sessions and their ends, or the properties above wou
       for (const input of sequence) {
         applyInput(machine, model, clock, input);
         if (input.kind === 'openSession' && machine instanceof AgentMachine) model.ask(machine.openSession(input.service, clock.now));
-        if (input.kind === 'closeSession' && machine.closeSession(input.session)) model.end(input.session);
+        closeSession(machine, model, clock, input);
         const commands = drain<AgentCommand | ConnectorCommand>(machine);
         model.perform(commands);
         for (const { kind } of commands) counts[role].set(kind, (counts[role].get(kind) ?? 0) + 1);
+        moves[role] += commands.filter((command) => command.kind === 'event' && command.event.name === 'moved').length;
       }
     }
   }
   const rare = (role: keyof typeof counts, kinds: string[]) => kinds.filter((kind) => (counts[role].get(kind) ?? 0) < samples / 3);
-  t.strictSame(rare('agent', ['dial', 'disconnect', 'send', 'event', 'sessionOpened', 'sessionFailed', 'sessionClosed']), []);
+  t.strictSame(rare('agent', ['dial', 'disconnect', 'send', 'event', 'sessionOpened', 'sessionFailed', 'sessionClosed', 'relayDraining']), []);
+  for (const role of ['agent', 'connector'] as const) t.ok(moves[role] >= samples / 10, `the ${role} moves to another relay ${moves[role]} times`);
   t.strictSame(rare('connector', ['dial', 'disconnect', 'send', 'event', 'sessionIncoming', 'sessionClosed']), []);
   t.end();
 });
 
+function closeSession(machine: AgentMachine | ConnectorMachine, model: DriverModel, clock: VirtualClock, input: Input): void {
+  if (input.kind !== 'closeSession') return;
+  const link = model.pick(input.link ?? 0);
+  if (machine.closeSession(link, input.session, clock.now)) model.end(link, input.session);
+}
+
 function applyInput(machine: AgentMachine | ConnectorMachine, model: DriverModel, clock: VirtualClock, input: Input): void {
+  const link = model.pick(input.link ?? 0);
   switch (input.kind) {
     case 'start':
       return machine.start(clock.now);
     case 'stop':
       return machine.stop(clock.now);
     case 'established':
-      model.established();
-      return machine.handleEstablished(clock.now);
+      model.established(link);
+      return machine.handleEstablished(link, clock.now);
     case 'register': {
       // A relay that behaves, so that sequences get past the registration.
-      if (machine.state !== 'registering') return undefined;
-      machine.handleControl(helloAck({ relay: machine.relay.name === 'relay-1' ? RELAY_1 : RELAY_2 }), clock.now);
-      return machine.handleControl(registerAck(['web']), clock.now);
+      const relay = model.registering(link);
+      if (relay === undefined) return undefined;
+      machine.handleControl(link, helloAck({ relay: relay === 0 ? RELAY_1 : RELAY_2 }), clock.now);
+      return machine.handleControl(link, registerAck(['web']), clock.now);
     }
     case 'disconnected':
-      model.disconnected();
-      return machine.handleDisconnected({ code: input.code, reason: 'test' }, clock.now);
+      model.disconnected(link);
+      return machine.handleDisconnected(link, { code: input.code, reason: 'test' }, clock.now);
     case 'fault':
-      return machine.handleControlFault({ code: input.code, reason: 'test' }, clock.now);
+      return machine.handleControlFault(link, { code: input.code, reason: 'test' }, clock.now);
     case 'message':
-      return machine.handleControl(input.message, clock.now);
+      return machine.handleControl(link, input.message, clock.now);
     case 'elapse':
       clock.advance(input.ms);
       return handleTimeout(machine, clock.now);
@@ -129,9 +145,9 @@ function applyInput(machine: AgentMachine | ConnectorMachine, model: DriverModel
       clock.advanceTo(Math.max(machine.pollTimeout() ?? 0, clock.now));
       return handleTimeout(machine, clock.now);
     case 'pong':
-      return machine.handleControl({ type: 'pong', timestamp: model.lastPing }, clock.now);
+      return machine.handleControl(link, { type: 'pong', timestamp: model.lastPing }, clock.now);
     case 'answer':
-      return machine.handleControl(opened(model.lastOpen, input.session), clock.now);
+      return machine.handleControl(link, opened(model.lastOpen, input.session), clock.now);
     case 'openSession':
     case 'closeSession':
       return undefined;
@@ -160,8 +176,14 @@ function inputs(role: 'agent' | 'connector'): fc.Arbitrary<Input[]> {
     { weight: 12, arbitrary: fc.record({ kind: fc.constant('message' as const), message: role === 'agent' ? agentMessage() : connectorMessage() }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('message' as const), message: linkMessage() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('message' as const), message: misplacedMessage() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('message' as const), message: drainMessage() }) },
   );
-  const prefix = fc.constantFrom<Input[]>([], [{ kind: 'start' }, { kind: 'established' }, { kind: 'register' }]);
+  const registered: Input[] = [{ kind: 'start' }, { kind: 'established' }, { kind: 'register' }];
+  const moving: Input[] = [
+    { kind: 'message', message: { type: 'drain', deadlineMs: 30_000 } }, { kind: 'deadline' }, { kind: 'established', link: 1 }, { kind: 'register', link: 1 },
+  ];
+  const begun: Input = role === 'agent' ? { kind: 'answer', session: { slot: 0, tag: 0 } } : { kind: 'message', message: incoming({ slot: 0, tag: 0 }) };
+  const prefix = fc.constantFrom<Input[]>([], registered, [...registered, { kind: 'openSession', service: 'web' }, begun, ...moving]);
   const suffix = fc.constantFrom<Input[]>([], [{ kind: 'stop' }, { kind: 'start' }, { kind: 'openSession', service: 'web' }]);
   // Short ones first, because a failure shrinks into them.
   const middle = fc.oneof(
@@ -169,7 +191,9 @@ function inputs(role: 'agent' | 'connector'): fc.Arbitrary<Input[]> {
     fc.array(input, { maxLength: 20, size: 'max' }),
     { weight: 3, arbitrary: fc.array(input, { minLength: 40, maxLength: 120, size: 'max' }) },
   );
-  return fc.tuple(prefix, middle, suffix).map((parts) => parts.flat());
+  const placed = fc.tuple(middle, fc.infiniteStream(fc.nat(1))).map(([sequence, links]) =>
+    sequence.map((one): Input => ({ ...one, link: links.next().value as number })));
+  return fc.tuple(prefix, placed, suffix).map((parts) => parts.flat());
 }
 
 /** Few handles, so that they collide. */
@@ -202,11 +226,15 @@ function linkMessage(): fc.Arbitrary<ControlMessage> {
   const timestamp = fc.nat();
   return fc.oneof<fc.Arbitrary<ControlMessage>[]>(
     fc.record({ type: fc.constant('observedAddress' as const), observed: fc.record({ host: fc.ipV6(), port: fc.nat(65_535) }) }),
-    fc.record({ type: fc.constant('drain' as const), deadlineMs: fc.nat(60_000) }),
+    drainMessage(),
     fc.record({ type: fc.constant('ping' as const), timestamp }),
     fc.record({ type: fc.constant('pong' as const), timestamp }),
     fc.record({ type: fc.constant('error' as const), code: code(), reason: fc.string(), about: fc.string() }),
   );
+}
+
+function drainMessage(): fc.Arbitrary<ControlMessage> {
+  return fc.record({ type: fc.constant('drain' as const), deadlineMs: fc.nat(60_000) });
 }
 
 /** What is wrong in most states, or in all. */

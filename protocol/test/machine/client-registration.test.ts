@@ -9,11 +9,11 @@ t.test('reports a refused registration with its code, disconnects and tries agai
   for (const code of codes) {
     const rig = registering();
     t.strictSame(rig.receive(registerNack(code, 'check both clocks')), [
-      { kind: 'disconnect', code: 'no_error', reason: 'registration refused' },
+      { kind: 'disconnect', link: 0, code: 'no_error', reason: 'registration refused' },
       event({ level: 'warn', name: 'refused', relay: 'relay-1', code, reason: 'check both clocks', retryInMs: 125 }),
     ]);
     t.strictSame(rig.machine.lastFailure, { code, reason: 'check both clocks', refusal: true });
-    t.strictSame(rig.timeout(), [{ kind: 'dial', relay: 0 }], `${code} is not permanent`);
+    t.strictSame(rig.timeout(), [{ kind: 'dial', link: 0, relay: 0 }], `${code} is not permanent`);
   }
   t.end();
 });
@@ -45,7 +45,7 @@ for (const [title, messages, code] of violations) {
     rig.receive(...messages.slice(0, -1));
     t.equal(rig.machine.connected, true, 'up to there all is well');
     const [disconnect, violation, ...rest] = rig.receive(last);
-    t.match(disconnect, { kind: 'disconnect', code: 'protocol_error' });
+    t.match(disconnect, { kind: 'disconnect', link: 0, code: 'protocol_error' });
     t.match(violation, { kind: 'event', event: { level: 'warn', name: 'protocol_violation', code, retryInMs: 125 } });
     t.strictSame(rest, []);
     t.equal(rig.machine.state, 'waiting');

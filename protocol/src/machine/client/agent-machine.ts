@@ -5,16 +5,19 @@
 //                        └ openFailed, deadline, refusal ─► sessionFailed
 //
 // Every openSession ends in exactly one sessionOpened or sessionFailed, every sessionOpened in at
-// most one sessionClosed (none after closeSession).
+// most one sessionClosed (none after closeSession). New sessions go over the link in use; those of a
+// relay that drains stay on theirs until they end.
 
 import type { FailureCode } from '../../failure-codes.js';
 import { isName, NAME_RULE } from '../../identity.js';
 import type { ControlMessage, ControlMessageOf, SessionHandle } from '../../wire/control-messages.js';
 import { DEFAULT_AGENT_LIMITS, resolveLimits, type AgentLimits } from './client-limits.js';
-import { ClientMachine, sessionKey } from './client-machine.js';
+import { ClientMachine } from './client-machine.js';
 import { printable } from '../../wire/printable-text.js';
+import { LinkedSessions } from './linked-sessions.js';
 import type { LinkFailure } from './link-failure.js';
-import type { LinkCommand, LinkInit } from './link-types.js';
+import type { LinkCommand, LinkId, LinkInit } from './link-types.js';
+import type { Link } from './link.js';
 import { OpenRequests, type OpenRequest, type RequestId } from './open-requests.js';
 
 export interface AgentInit extends Omit<LinkInit, 'role' | 'limits'> {
@@ -33,6 +36,7 @@ export type AgentSessionCommand =
       readonly kind: 'sessionOpened';
       readonly request: RequestId;
       readonly service: string;
+      readonly link: LinkId;
       readonly session: SessionHandle;
       readonly connector: string;
     }
@@ -43,22 +47,29 @@ export type AgentSessionCommand =
       readonly code: FailureCode;
       readonly reason: string;
     }
-  | { readonly kind: 'sessionClosed'; readonly session: SessionHandle; readonly code: FailureCode };
+  | { readonly kind: 'sessionClosed'; readonly link: LinkId; readonly session: SessionHandle; readonly code: FailureCode }
+  /** The link's relay shuts down: close what is of no use any more. What is left there ends with the relay. */
+  | { readonly kind: 'relayDraining'; readonly link: LinkId }
+  /** Sessions asked for from now on come over `to`: time to replace those of `from`. */
+  | { readonly kind: 'relayMoved'; readonly from: LinkId; readonly to: LinkId };
 
 export type AgentCommand = LinkCommand | AgentSessionCommand;
 
 export class AgentMachine extends ClientMachine<AgentSessionCommand> {
   readonly #failFast: boolean;
-  readonly #openTimeoutMs: number;
+  readonly #limits: AgentLimits;
   readonly #requests: OpenRequests;
-  readonly #sessions = new Map<string, SessionHandle>();
+  readonly #sessions = new LinkedSessions();
+  /** Until when an absent connector counts as one that is on its way back too. */
+  #settledAt = -Infinity;
+  #wasReady = false;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
   constructor(init: AgentInit) {
     const limits = resolveLimits(DEFAULT_AGENT_LIMITS, init.limits);
     super({ ...init, role: 'agent', limits });
     this.#failFast = init.failFast ?? false;
-    this.#openTimeoutMs = limits.openTimeoutMs;
+    this.#limits = limits;
     this.#requests = new OpenRequests({
       maxPending: limits.maxPendingOpens,
       maxInFlight: limits.maxOpensInFlight,
@@ -89,9 +100,10 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
   }
 
   /** Ends a live session from this side, without a `sessionClosed`. False when there is none. */
-  closeSession(session: SessionHandle): boolean {
-    if (!this.#sessions.delete(sessionKey(session))) return false;
-    this.link.send({ type: 'closeSession', session });
+  closeSession(link: LinkId, session: SessionHandle, now: number): boolean {
+    if (!this.#sessions.delete(link, session)) return false;
+    this.links.get(link)?.send({ type: 'closeSession', session });
+    this.links.settle(now);
     return true;
   }
 
@@ -106,6 +118,7 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
       const { code, reason } = this.#lateBecause();
       this.#fail(late, code, reason);
     }
+    this.#requests.release(now);
     this.#sendQueued();
   }
 
@@ -113,29 +126,50 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
     this.#sendQueued();
   }
 
-  protected override onReady(): void {}
+  protected override onReady(_link: Link<AgentSessionCommand>, _services: readonly string[], now: number): void {
+    // The first time nobody has left anywhere, so that an absent connector is absent.
+    if (this.#wasReady) this.#settledAt = now + this.#limits.settleMs;
+    this.#wasReady = true;
+    this.#sendQueued();
+  }
 
-  protected override onDown(failure: LinkFailure): void {
-    this.#closeAll('connection_lost');
-    this.#requests.requeue();
-    if (this.#failFast && failure.refusal) this.#failAll(failure.code, failure.reason);
+  protected override onDraining(link: Link<AgentSessionCommand>): void {
+    this.links.emit({ kind: 'relayDraining', link: link.id });
+  }
+
+  protected override onMoved(from: Link<AgentSessionCommand>, to: Link<AgentSessionCommand>): void {
+    this.#requests.withdraw(from.id);
+    this.#sendQueued();
+    this.links.emit({ kind: 'relayMoved', from: from.id, to: to.id });
+  }
+
+  protected override onDown(link: Link<AgentSessionCommand>, failure: LinkFailure): void {
+    const code = failure.code === 'draining' ? 'draining' : 'connection_lost';
+    for (const session of this.#sessions.takeOn(link.id)) this.links.emit({ kind: 'sessionClosed', link: link.id, session, code });
+    this.#requests.requeue(link.id);
+    if (this.#failFast && failure.refusal && this.links.size === 1) this.#failAll(failure.code, failure.reason);
+    this.#sendQueued();
   }
 
   protected override onStopped(): void {
-    this.#closeAll('no_error');
+    for (const { link, session } of this.#sessions.takeAll()) this.links.emit({ kind: 'sessionClosed', link, session, code: 'no_error' });
     this.#failAll('no_error', STOPPED);
   }
 
-  protected override onMessage(message: ControlMessage): boolean {
+  protected override isBusy(link: Link<AgentSessionCommand>): boolean {
+    return this.#sessions.countOn(link.id) > 0;
+  }
+
+  protected override onMessage(link: Link<AgentSessionCommand>, message: ControlMessage, now: number): boolean {
     switch (message.type) {
       case 'opened':
-        this.#handleOpened(message);
+        this.#handleOpened(link, message);
         break;
       case 'openFailed':
-        this.#handleOpenFailed(message);
+        this.#handleOpenFailed(link, message, now);
         break;
       case 'sessionClosed':
-        this.#handleSessionClosed(message);
+        this.#handleSessionClosed(link, message);
         break;
       default:
         return false;
@@ -145,35 +179,41 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
     return true;
   }
 
-  #handleOpened({ request, session, connector }: ControlMessageOf<'opened'>): void {
-    const key = sessionKey(session);
-    const duplicate = this.#sessions.has(key);
-    const open = this.#requests.answer(request);
+  #handleOpened(link: Link<AgentSessionCommand>, { request, session, connector }: ControlMessageOf<'opened'>): void {
+    const duplicate = this.#sessions.has(link.id, session);
+    const open = this.#requests.answer(request, link.id);
     if (open === undefined) {
       // Too late: nobody wants the session, and the relay should not keep it.
-      if (this.#requests.answerAbandoned(request) && !duplicate) return this.link.send({ type: 'closeSession', session });
-      return this.link.ignore('warn', 'opened', 'protocol_error');
+      if (this.#requests.answerAbandoned(request, link.id) && !duplicate) return link.send({ type: 'closeSession', session });
+      return link.report.ignored('warn', 'opened', 'protocol_error');
     }
     if (duplicate) return this.#fail(open, 'protocol_error', 'the relay named a session that is open already');
     const fault = this.identityFault(connector, 'connector');
     if (fault !== undefined) {
-      this.link.send({ type: 'closeSession', session });
+      link.send({ type: 'closeSession', session });
       return this.#fail(open, fault, `the relay named ${connector} as connector`);
     }
-    this.#sessions.set(key, session);
-    this.link.emit({ kind: 'sessionOpened', request, service: open.service, session, connector });
+    this.#sessions.add(link.id, session);
+    this.links.emit({ kind: 'sessionOpened', request, service: open.service, link: link.id, session, connector });
   }
 
-  #handleOpenFailed({ request, code, reason }: ControlMessageOf<'openFailed'>): void {
-    const open = this.#requests.answer(request);
+  #handleOpenFailed(link: Link<AgentSessionCommand>, { request, code, reason }: ControlMessageOf<'openFailed'>, now: number): void {
+    if (this.#isPassing(link, code, now) && this.#requests.defer(request, link.id, now + this.#limits.settleRetryMs)) return;
+    const open = this.#requests.answer(request, link.id);
     if (open) return this.#fail(open, code, printable(reason));
-    if (!this.#requests.answerAbandoned(request)) this.link.ignore('warn', 'openFailed', 'protocol_error');
+    if (!this.#requests.answerAbandoned(request, link.id)) link.report.ignored('warn', 'openFailed', 'protocol_error');
   }
 
-  #handleSessionClosed({ session, code }: ControlMessageOf<'sessionClosed'>): void {
+  /** Another relay takes over shortly, or this one comes back; so do the connectors that were with the same relay. */
+  #isPassing(link: Link<AgentSessionCommand>, code: FailureCode, now: number): boolean {
+    if (code === 'draining') return link.drainDeadline !== undefined;
+    return (code === 'connector_absent' || code === 'connector_gone') && now < this.#settledAt;
+  }
+
+  #handleSessionClosed(link: Link<AgentSessionCommand>, { session, code }: ControlMessageOf<'sessionClosed'>): void {
     // Ordinary when both sides close at once.
-    if (!this.#sessions.delete(sessionKey(session))) return this.link.ignore('debug', 'sessionClosed', 'session_unknown');
-    this.link.emit({ kind: 'sessionClosed', session, code });
+    if (!this.#sessions.delete(link.id, session)) return link.report.ignored('debug', 'sessionClosed', 'session_unknown');
+    this.links.emit({ kind: 'sessionClosed', link: link.id, session, code });
   }
 
   #refuseLocally(service: string): { code: FailureCode; reason: string } | undefined {
@@ -185,30 +225,28 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
 
   /** With a working link the relay, or the connector behind it, is silent; without one, the link's failure is why. */
   #lateBecause(): { code: FailureCode; reason: string } {
-    const within = `within ${this.#openTimeoutMs} ms`;
+    const within = `within ${this.#limits.openTimeoutMs} ms`;
+    if (this.drainDeadline !== undefined) return { code: 'draining', reason: `relay ${this.relay.name} is shutting down, and no other took over ${within}` };
     if (this.registered) return { code: 'connector_timeout', reason: `no answer ${within}` };
     const { code, reason } = this.lastFailure ?? { code: 'relay_unreachable' as const, reason: `not connected ${within}` };
     return { code, reason };
   }
 
+  /** A relay that drains would refuse: its successor, or its next life, gets the requests. */
   #sendQueued(): void {
-    if (!this.link.connected) return;
-    for (let open; (open = this.#requests.nextToSend()); ) {
-      this.link.send({ type: 'open', request: open.request, service: open.service });
+    const link = this.links.current;
+    if (!link.connected || link.drainDeadline !== undefined) return;
+    for (let open; (open = this.#requests.nextToSend(link.id)); ) {
+      link.send({ type: 'open', request: open.request, service: open.service });
     }
   }
 
   #fail({ request, service }: Pick<OpenRequest, 'request' | 'service'>, code: FailureCode, reason: string): void {
-    this.link.emit({ kind: 'sessionFailed', request, service, code, reason });
+    this.links.emit({ kind: 'sessionFailed', request, service, code, reason });
   }
 
   #failAll(code: FailureCode, reason: string): void {
     for (const open of this.#requests.clear()) this.#fail(open, code, reason);
-  }
-
-  #closeAll(code: FailureCode): void {
-    for (const session of this.#sessions.values()) this.link.emit({ kind: 'sessionClosed', session, code });
-    this.#sessions.clear();
   }
 }
 

@@ -39,6 +39,10 @@ export type ClientEvent =
   | (About<'info', 'observed_address'> & { readonly observed: ObservedAddress })
   /** The relay closes `deadlineMs` milliseconds from now. */
   | (About<'info', 'draining'> & { readonly deadlineMs: number })
+  /** This relay has taken over from `from`, which drains; new sessions go here. */
+  | (About<'info', 'moved'> & { readonly from: string })
+  /** A relay that drained was left for good: its sessions are over, or its deadline or connection is. */
+  | (About<'info' | 'warn', 'left'> & Coded)
   | (About<'debug', 'rtt_measured'> & { readonly rttMs: number })
   /** The relay answered a message with `error`; `about` is that message's type. */
   | (About<'warn', 'relay_error'> & Coded & { readonly about: string })
@@ -55,5 +59,13 @@ export const linkDownEvent = (
   fields: Pick<LinkDownEvent, 'relay' | 'code' | 'reason' | 'retryInMs'>,
 ): LinkDownEvent => {
   if (name !== 'disconnected') return { level: 'warn', name, ...fields };
-  return { level: fields.code === 'no_error' || fields.code === 'draining' ? 'info' : 'warn', name, ...fields };
+  return { level: endLevel(fields.code), name, ...fields };
 };
+
+export const leftEvent = (fields: Pick<ClientEvent & { name: 'left' }, 'relay' | 'code' | 'reason'>): ClientEvent => ({
+  level: endLevel(fields.code),
+  name: 'left',
+  ...fields,
+});
+
+const endLevel = (code: FailureCode): 'info' | 'warn' => (code === 'no_error' || code === 'draining' ? 'info' : 'warn');

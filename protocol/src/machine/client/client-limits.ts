@@ -13,6 +13,8 @@ export interface LinkLimits {
   readonly backoffCapMs: number;
   /** A connection that was ready this long starts the backoff anew when it ends. */
   readonly backoffResetMs: number;
+  /** Over which the clients of a relay that drains spread their dials to the next; less when its deadline is near. */
+  readonly moveSpreadMs: number;
   /** Added to the delay when a newer connection took this identity over. */
   readonly replacedBackoffMs: number;
 }
@@ -32,6 +34,8 @@ export const DEFAULT_LINK_LIMITS: LinkLimits = {
   backoffCapMs: 30_000,
   // One ping interval: a relay that accepts and drops at once never gets to reset the delay.
   backoffResetMs: 10_000,
+  // 10 000 clients are 10 handshakes per millisecond of spread at most; nobody waits, the old relay still serves.
+  moveSpreadMs: 1_000,
   // Two holders of one certificate replace each other at most twice a minute.
   replacedBackoffMs: 30_000,
 };
@@ -44,6 +48,10 @@ export interface AgentLimits extends LinkLimits {
   readonly maxPendingOpens: number;
   /** Requests at the relay without an answer; the rest waits here. */
   readonly maxOpensInFlight: number;
+  /** After a link came back or moved to another relay: how long an absent connector counts as one still on its way. */
+  readonly settleMs: number;
+  /** From such an answer to the next try. */
+  readonly settleRetryMs: number;
 }
 
 export const DEFAULT_AGENT_LIMITS: AgentLimits = {
@@ -55,6 +63,10 @@ export const DEFAULT_AGENT_LIMITS: AgentLimits = {
   maxPendingOpens: 1024,
   // Half of the 64 a relay parks for one agent identity, so that two processes of it fit.
   maxOpensInFlight: 32,
+  // A connector that left with the same relay is back after three delays of 250 + 500 + 1000 ms and a handshake.
+  settleMs: 3_000,
+  // 12 tries within it; 32 in flight are 128 opens/s for those 3 s.
+  settleRetryMs: 250,
 };
 
 /** Bounds of a connector. */

@@ -1,119 +1,135 @@
-// What the agent's and the connector's machine share: inputs and health pass through to the link.
-// Owns nothing but the wiring; each role adds its sessions.
+// What the agent's and the connector's machine share: inputs go to the link they are about, health is
+// that of the link in use. Owns nothing but the wiring; each role adds its sessions.
 
 import { parseIdentity, type Role } from '../../identity.js';
 import type { FailureCode } from '../../failure-codes.js';
-import type { ControlMessage, ObservedAddress, SessionHandle } from '../../wire/control-messages.js';
+import type { ControlMessage, ObservedAddress } from '../../wire/control-messages.js';
 import type { Command } from './command-queue.js';
-import { Link } from './link.js';
+import type { Link } from './link.js';
 import type { LinkFailure } from './link-failure.js';
-import type { Disconnection, LinkCommand, LinkFault, LinkInit, LinkState, RelayTarget } from './link-types.js';
+import { LinkSet } from './link-set.js';
+import type { Disconnection, LinkCommand, LinkFault, LinkId, LinkInit, LinkState, RelayTarget } from './link-types.js';
 
 /**
  * Contract, as for every machine: one input, then `nextCommand` until undefined, then a timer at
- * `pollTimeout`. `now` is monotonic milliseconds.
+ * `pollTimeout`. `now` is monotonic milliseconds. Inputs about a link that is gone are ignored.
  */
 export abstract class ClientMachine<Extra extends Command> {
-  protected readonly link: Link<Extra>;
+  protected readonly links: LinkSet<Extra>;
 
   constructor(init: LinkInit) {
-    this.link = new Link<Extra>(init, {
-      handleEstablished: (now) => this.onEstablished(now),
-      handleReady: (services, now) => this.onReady(services, now),
-      handleDown: (failure, now) => this.onDown(failure, now),
-      handleMessage: (message, now) => this.onMessage(message, now),
+    this.links = new LinkSet<Extra>(init, {
+      handleEstablished: (link, now) => this.onEstablished(link, now),
+      handleReady: (link, services, now) => this.onReady(link, services, now),
+      handleMessage: (link, message, now) => this.onMessage(link, message, now),
+      handleDraining: (link, now) => this.onDraining(link, now),
+      handleMoved: (from, to, now) => this.onMoved(from, to, now),
+      handleDown: (link, failure, now) => this.onDown(link, failure, now),
+      isBusy: (link) => this.isBusy(link),
     });
   }
 
   get state(): LinkState {
-    return this.link.state;
+    return this.links.current.state;
   }
 
   /** The relay acknowledged the registration and the connection still stands. */
   get registered(): boolean {
-    return this.link.state === 'ready';
+    return this.links.current.state === 'ready';
+  }
+
+  /** The link in use: where new sessions go. */
+  get link(): LinkId {
+    return this.links.current.id;
+  }
+
+  /** The link in use, one about to take over, and those being left. */
+  get linkCount(): number {
+    return this.links.size;
   }
 
   /** The relay in use, or the next one to dial. */
   get relay(): RelayTarget {
-    return this.link.relay;
+    return this.links.current.relay;
   }
 
   /** Milliseconds; undefined until a ping of this connection was answered. */
   get rttMs(): number | undefined {
-    return this.link.rttMs;
+    return this.links.current.rttMs;
   }
 
   get observed(): ObservedAddress | undefined {
-    return this.link.observed;
+    return this.links.current.report.observed;
   }
 
   /** When the relay in use will close, on the clock of `now`; undefined while it doesn't drain. */
   get drainDeadline(): number | undefined {
-    return this.link.drainDeadline;
+    return this.links.current.drainDeadline;
   }
 
-  /** Why the link last went down; kept when it comes back. */
+  /** Why the link in use last went down; kept when it comes back. */
   get lastFailure(): LinkFailure | undefined {
-    return this.link.lastFailure;
+    return this.links.current.lastFailure;
   }
 
   abstract get sessionCount(): number;
 
   start(now: number): void {
-    this.link.start(now);
+    this.links.start(now);
   }
 
   /** Disconnects for good; every session and request ends with `no_error`. */
   stop(now: number): void {
-    this.link.stop(now);
+    this.links.stop(now);
     this.onStopped();
   }
 
-  handleEstablished(now: number): void {
-    this.link.handleEstablished(now);
+  handleEstablished(link: LinkId, now: number): void {
+    this.links.get(link)?.handleEstablished(now);
   }
 
-  /** The connection ended, or could not be made, other than by a `disconnect` command. */
-  handleDisconnected(how: Disconnection, now: number): void {
-    this.link.handleDisconnected(how, now);
+  /** The link's connection ended, or could not be made, other than by a `disconnect` command. */
+  handleDisconnected(link: LinkId, how: Disconnection, now: number): void {
+    this.links.get(link)?.handleDisconnected(how, now);
   }
 
-  handleControl(message: ControlMessage, now: number): void {
-    this.link.handleControl(message, now);
+  handleControl(link: LinkId, message: ControlMessage, now: number): void {
+    this.links.get(link)?.handleControl(message, now);
+    this.links.settle(now);
   }
 
-  handleControlFault(fault: LinkFault, now: number): void {
-    this.link.handleControlFault(fault, now);
+  handleControlFault(link: LinkId, fault: LinkFault, now: number): void {
+    this.links.get(link)?.handleControlFault(fault, now);
   }
 
   pollTimeout(): number | undefined {
-    return this.link.pollTimeout();
+    return this.links.pollTimeout();
   }
 
   /** Does what is due; early calls do nothing. Afterwards `pollTimeout` is later than `now`. */
   handleTimeout(now: number): void {
-    this.link.handleTimeout(now);
+    this.links.handleTimeout(now);
   }
 
   nextCommand(): LinkCommand | Extra | undefined {
-    return this.link.nextCommand();
+    return this.links.nextCommand();
   }
 
-  protected abstract onEstablished(now: number): void;
-  protected abstract onReady(services: readonly string[], now: number): void;
-  protected abstract onDown(failure: LinkFailure, now: number): void;
-  protected abstract onMessage(message: ControlMessage, now: number): boolean;
+  protected abstract onEstablished(link: Link<Extra>, now: number): void;
+  protected abstract onReady(link: Link<Extra>, services: readonly string[], now: number): void;
+  protected abstract onDraining(link: Link<Extra>, now: number): void;
+  protected abstract onMoved(from: Link<Extra>, to: Link<Extra>, now: number): void;
+  protected abstract onDown(link: Link<Extra>, failure: LinkFailure, now: number): void;
+  protected abstract onMessage(link: Link<Extra>, message: ControlMessage, now: number): boolean;
   protected abstract onStopped(): void;
+  /** Whether sessions are left on a link. */
+  protected abstract isBusy(link: Link<Extra>): boolean;
 
   /** What is wrong with an identity the relay vouches for, if anything. */
   protected identityFault(uri: string, role: Role): FailureCode | undefined {
     const identity = parseIdentity(uri);
     if (identity === undefined) return 'identity_invalid';
-    if (identity.trustDomain !== this.link.relay.trustDomain) return 'trust_domain_mismatch';
+    if (identity.trustDomain !== this.links.current.relay.trustDomain) return 'trust_domain_mismatch';
     return identity.role === role ? undefined : 'role_not_allowed';
   }
 }
-
-/** Sessions are the same when slot and tag are: a slot used again with another tag is another session. */
-export const sessionKey = ({ slot, tag }: SessionHandle): string => `${slot}:${tag}`;

@@ -27,11 +27,11 @@ export class CommandQueue<C extends Command> {
   }
 
   /**
-   * Drops the commands of these kinds that were not taken yet. A driver whose write fails reports
-   * the lost connection in the middle of draining: what follows must not reach the next connection.
+   * Drops the commands that match and were not taken yet. A driver whose write fails reports the
+   * lost connection in the middle of draining: what follows must not reach the next connection.
    */
-  drop(kinds: ReadonlySet<string>): void {
-    this.#commands = this.#commands.slice(this.#head).filter((command) => !kinds.has(command.kind));
+  drop(matches: (command: C) => boolean): void {
+    this.#commands = this.#commands.slice(this.#head).filter((command) => !matches(command));
     this.#head = 0;
   }
 }

@@ -5,8 +5,11 @@
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
 import type { ControlMessage, ControlMessageOf, SessionHandle } from '../../wire/control-messages.js';
 import { DEFAULT_CONNECTOR_LIMITS, resolveLimits, type ConnectorLimits } from './client-limits.js';
-import { ClientMachine, sessionKey } from './client-machine.js';
-import type { LinkCommand, LinkInit } from './link-types.js';
+import { ClientMachine } from './client-machine.js';
+import { LinkedSessions } from './linked-sessions.js';
+import type { LinkFailure } from './link-failure.js';
+import type { LinkCommand, LinkId, LinkInit } from './link-types.js';
+import type { Link } from './link.js';
 
 export interface ConnectorInit extends Omit<LinkInit, 'role' | 'limits'> {
   /** Names of the services served; the same that `mintToken` puts into the token. */
@@ -18,18 +21,19 @@ export type ConnectorSessionCommand =
   /** A session is taken; `accept` is sent right after. `agent` is the SPIFFE URI the relay names. */
   | {
       readonly kind: 'sessionIncoming';
+      readonly link: LinkId;
       readonly session: SessionHandle;
       readonly agent: string;
       readonly service: string;
     }
-  | { readonly kind: 'sessionClosed'; readonly session: SessionHandle; readonly code: FailureCode };
+  | { readonly kind: 'sessionClosed'; readonly link: LinkId; readonly session: SessionHandle; readonly code: FailureCode };
 
 export type ConnectorCommand = LinkCommand | ConnectorSessionCommand;
 
 export class ConnectorMachine extends ClientMachine<ConnectorSessionCommand> {
   readonly #services: ReadonlySet<string>;
   readonly #maxSessions: number;
-  readonly #sessions = new Map<string, SessionHandle>();
+  readonly #sessions = new LinkedSessions();
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
   constructor(init: ConnectorInit) {
@@ -44,50 +48,60 @@ export class ConnectorMachine extends ClientMachine<ConnectorSessionCommand> {
   }
 
   /** Ends a live session from this side, without a `sessionClosed`. False when there is none. */
-  closeSession(session: SessionHandle): boolean {
-    if (!this.#sessions.delete(sessionKey(session))) return false;
-    this.link.send({ type: 'closeSession', session });
+  closeSession(link: LinkId, session: SessionHandle, now: number): boolean {
+    if (!this.#sessions.delete(link, session)) return false;
+    this.links.get(link)?.send({ type: 'closeSession', session });
+    this.links.settle(now);
     return true;
   }
 
   protected override onEstablished(): void {}
 
-  protected override onReady(accepted: readonly string[]): void {
+  protected override onReady(link: ConnectorLink, accepted: readonly string[]): void {
     const missing = [...this.#services].filter((service) => !accepted.includes(service));
     if (missing.length === 0) return;
-    this.link.emitEvent({ level: 'warn', name: 'services_not_accepted', relay: this.relay.name, services: missing });
+    link.report.event({ level: 'warn', name: 'services_not_accepted', relay: link.relay.name, services: missing });
   }
 
-  protected override onDown(): void {
-    this.#closeAll('connection_lost');
+  // Sessions are the agents' to end: they have to find this connector at its next relay first.
+  protected override onDraining(): void {}
+
+  protected override onMoved(): void {}
+
+  protected override onDown(link: ConnectorLink, failure: LinkFailure): void {
+    const code = failure.code === 'draining' ? 'draining' : 'connection_lost';
+    for (const session of this.#sessions.takeOn(link.id)) this.links.emit({ kind: 'sessionClosed', link: link.id, session, code });
   }
 
   protected override onStopped(): void {
-    this.#closeAll('no_error');
+    for (const { link, session } of this.#sessions.takeAll()) this.links.emit({ kind: 'sessionClosed', link, session, code: 'no_error' });
   }
 
-  protected override onMessage(message: ControlMessage): boolean {
+  protected override isBusy(link: ConnectorLink): boolean {
+    return this.#sessions.countOn(link.id) > 0;
+  }
+
+  protected override onMessage(link: ConnectorLink, message: ControlMessage): boolean {
     switch (message.type) {
       case 'incoming':
-        this.#handleIncoming(message);
+        this.#handleIncoming(link, message);
         return true;
       case 'sessionClosed':
-        this.#handleSessionClosed(message);
+        this.#handleSessionClosed(link, message);
         return true;
       default:
         return false;
     }
   }
 
-  #handleIncoming({ session, agent, service }: ControlMessageOf<'incoming'>): void {
-    const key = sessionKey(session);
+  #handleIncoming(link: ConnectorLink, { session, agent, service }: ControlMessageOf<'incoming'>): void {
     // Not rejected: that would end the session which has this handle.
-    if (this.#sessions.has(key)) return this.link.ignore('warn', 'incoming', 'protocol_error');
+    if (this.#sessions.has(link.id, session)) return link.report.ignored('warn', 'incoming', 'protocol_error');
     const code = this.#rejection(agent, service);
-    if (code !== undefined) return this.#reject(session, agent, service, code);
-    this.#sessions.set(key, session);
-    this.link.emit({ kind: 'sessionIncoming', session, agent, service });
-    this.link.send({ type: 'accept', session });
+    if (code !== undefined) return this.#reject(link, session, agent, service, code);
+    this.#sessions.add(link.id, session);
+    this.links.emit({ kind: 'sessionIncoming', link: link.id, session, agent, service });
+    link.send({ type: 'accept', session });
   }
 
   #rejection(agent: string, service: string): FailureCode | undefined {
@@ -96,20 +110,17 @@ export class ConnectorMachine extends ClientMachine<ConnectorSessionCommand> {
     return this.identityFault(agent, 'agent');
   }
 
-  #reject(session: SessionHandle, agent: string, service: string, code: FailureCode): void {
+  #reject(link: ConnectorLink, session: SessionHandle, agent: string, service: string, code: FailureCode): void {
     const reason = failureMeaning(code);
-    this.link.send({ type: 'reject', session, code, reason });
-    this.link.emitEvent({ level: 'warn', name: 'session_rejected', relay: this.relay.name, agent, service, code, reason });
+    link.send({ type: 'reject', session, code, reason });
+    link.report.event({ level: 'warn', name: 'session_rejected', relay: link.relay.name, agent, service, code, reason });
   }
 
-  #handleSessionClosed({ session, code }: ControlMessageOf<'sessionClosed'>): void {
+  #handleSessionClosed(link: ConnectorLink, { session, code }: ControlMessageOf<'sessionClosed'>): void {
     // Ordinary when both sides close at once.
-    if (!this.#sessions.delete(sessionKey(session))) return this.link.ignore('debug', 'sessionClosed', 'session_unknown');
-    this.link.emit({ kind: 'sessionClosed', session, code });
-  }
-
-  #closeAll(code: FailureCode): void {
-    for (const session of this.#sessions.values()) this.link.emit({ kind: 'sessionClosed', session, code });
-    this.#sessions.clear();
+    if (!this.#sessions.delete(link.id, session)) return link.report.ignored('debug', 'sessionClosed', 'session_unknown');
+    this.links.emit({ kind: 'sessionClosed', link: link.id, session, code });
   }
 }
+
+type ConnectorLink = Link<ConnectorSessionCommand>;

@@ -7,5 +7,7 @@ export * from './connector-machine.js';
 export * from './link-failure.js';
 export * from './link-types.js';
 export type { LinkUser } from './link-user.js';
+export * from './link-reporter.js';
 export * from './link.js';
+export type { LinkedSession } from './linked-sessions.js';
 export type { OpenRequest, RequestId } from './open-requests.js';

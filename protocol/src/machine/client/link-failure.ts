@@ -1,6 +1,7 @@
 // Why a link went down, and whether trying again soon can help.
 
 import type { FailureCode } from '../../failure-codes.js';
+import { PROTOCOL_VERSION, type ControlMessageOf } from '../../wire/control-messages.js';
 import { printable } from '../../wire/printable-text.js';
 
 /** The end of a connection, or of an attempt at one. */
@@ -30,3 +31,12 @@ export const closeFailure = (code: FailureCode, reason: string): LinkFailure => 
   reason: printable(reason),
   refusal: !TRANSIENT_CODES.has(code),
 });
+
+/** What is wrong with a relay's greeting, if anything. @param expected the identity that was dialed */
+export const helloAckFault = (
+  { version, relay }: ControlMessageOf<'helloAck'>,
+  expected: string,
+): { code: FailureCode; reason: string } | undefined => {
+  if (version !== PROTOCOL_VERSION) return { code: 'version_unsupported', reason: `version ${version}, but ${PROTOCOL_VERSION} was offered` };
+  return relay === expected ? undefined : { code: 'protocol_error', reason: `the relay is ${relay}, not ${expected}` };
+};

@@ -5,6 +5,7 @@ import type { Identity } from '../../identity.js';
 import type { ControlMessage } from '../../wire/control-messages.js';
 import type { ClientEvent } from './client-events.js';
 import type { LinkLimits } from './client-limits.js';
+import { CommandQueue, type Command } from './command-queue.js';
 
 /** A relay this client may use. The list's order is the order of preference; addresses are the driver's. */
 export interface RelayTarget {
@@ -13,6 +14,9 @@ export interface RelayTarget {
   /** host:port as configured, for messages to people. */
   readonly address?: string;
 }
+
+/** A relay as its certificate names it. */
+export const relayIdentity = ({ trustDomain, name }: RelayTarget): Identity => ({ trustDomain, role: 'relay', name });
 
 /** The relay as people know it. */
 export const describeRelay = ({ name, address }: RelayTarget): string =>
@@ -42,17 +46,26 @@ export interface LinkInit {
  */
 export type LinkState = 'idle' | 'dialing' | 'registering' | 'ready' | 'waiting' | 'stopped';
 
+/**
+ * Names a link of a machine: there are several while a client moves from a relay that drains to the
+ * next one. Small integers, never used again; the first link is 0.
+ */
+export type LinkId = number;
+
 export type LinkCommand =
-  /** Connect to `relays[relay]`, then `handleEstablished` or `handleDisconnected`. Never while another is open. */
-  | { readonly kind: 'dial'; readonly relay: number }
-  /** Write to the control stream. Only while connected. */
-  | { readonly kind: 'send'; readonly message: ControlMessage }
+  /** Connect to `relays[relay]`, then `handleEstablished` or `handleDisconnected`. Never while this link has a connection. */
+  | { readonly kind: 'dial'; readonly link: LinkId; readonly relay: number }
+  /** Write to the control stream of the link's connection. Only while connected. */
+  | { readonly kind: 'send'; readonly link: LinkId; readonly message: ControlMessage }
   /**
-   * Close the connection, or give up the dial. Final: the driver reports nothing more about it, or
-   * its end would be taken for the end of the next one.
+   * Close the link's connection, or give up the dial. Final: the driver reports nothing more about
+   * it, or its end would be taken for the end of the next one.
    */
-  | { readonly kind: 'disconnect'; readonly code: FailureCode; readonly reason: string }
+  | { readonly kind: 'disconnect'; readonly link: LinkId; readonly code: FailureCode; readonly reason: string }
   | { readonly kind: 'event'; readonly event: ClientEvent };
+
+/** Commands that mean one connection of a link and not the next. */
+export const CONNECTION_COMMANDS: ReadonlySet<string> = new Set(['dial', 'send', 'disconnect'] satisfies LinkCommand['kind'][]);
 
 /** How a connection, or the attempt at one, ended: as close codes and TLS alerts translate. */
 export interface Disconnection {
@@ -67,3 +80,22 @@ export interface LinkFault {
   /** The message's type as sent, if it could be read. */
   readonly about?: string;
 }
+
+/** Where a link stands among those of its machine. */
+export interface LinkPlace<C extends Command> {
+  readonly id: LinkId;
+  /** Shared by all links of a machine, so that the order of commands holds. */
+  readonly commands: CommandQueue<C>;
+  /** Index of the first relay to dial. */
+  readonly relay: number;
+  /** Index of the relay to dial after one that failed. */
+  readonly nextRelay: (after: number) => number;
+}
+
+/** A link by itself: every relay is free for it, round and round. */
+export const onlyLink = <C extends Command>({ relays }: LinkInit): LinkPlace<C> => ({
+  id: 0,
+  commands: new CommandQueue<C>(),
+  relay: 0,
+  nextRelay: (after) => (after + 1) % relays.length,
+});

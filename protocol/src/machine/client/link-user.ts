@@ -9,6 +9,8 @@ export interface LinkUser {
   handleEstablished(now: number): void;
   /** @param services those the relay accepted */
   handleReady(services: readonly string[], now: number): void;
+  /** The relay in use is shutting down; only while ready. `link.drainDeadline` says until when it serves. */
+  handleDrain(now: number): void;
   /** The connection is gone and everything on it. Not called by `stop`. */
   handleDown(failure: LinkFailure, now: number): void;
   /** A message the link has no use for, only while ready. False: this role must not get it. */
@@ -19,6 +21,7 @@ export interface LinkUser {
 export const NO_USER: LinkUser = {
   handleEstablished: () => undefined,
   handleReady: () => undefined,
+  handleDrain: () => undefined,
   handleDown: () => undefined,
   handleMessage: () => false,
 };

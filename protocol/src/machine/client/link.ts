@@ -4,53 +4,62 @@
 //                    ▲  └────────┬────────────┴───────────────────────┘ any failure
 //                    └─ delay ─ waiting                  stop, from anywhere ─► stopped
 //
-// Owns what agents and connectors have in common; sessions are the machine's behind `LinkUser`.
+// Owns one connection at a time; that a relay which drains is left for another link is link-set.ts,
+// sessions are the machine's behind `LinkUser`.
 // The relay is not trusted: it can end this connection, and nothing it says throws.
 
-import { formatIdentity, type Identity } from '../../identity.js';
+import { formatIdentity } from '../../identity.js';
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
-import { PROTOCOL_VERSION } from '../../wire/control-messages.js';
-import type { ControlMessage, ControlMessageOf, ObservedAddress } from '../../wire/control-messages.js';
+import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf } from '../../wire/control-messages.js';
 import { Backoff } from './backoff.js';
-import { linkDownEvent, type ClientEvent, type LinkDownEvent } from './client-events.js';
+import { leftEvent, linkDownEvent, type LinkDownEvent } from './client-events.js';
 import { DEFAULT_LINK_LIMITS, resolveLimits, type LinkLimits } from './client-limits.js';
-import { CommandQueue, type Command } from './command-queue.js';
+import type { Command, CommandQueue } from './command-queue.js';
 import { Keepalive } from './keepalive.js';
 import { printable } from '../../wire/printable-text.js';
-import { closeFailure, type LinkFailure } from './link-failure.js';
-import { describeRelay, type Disconnection, type LinkCommand, type LinkFault, type LinkInit, type LinkState, type RelayTarget } from './link-types.js';
+import { closeFailure, helloAckFault, type LinkFailure } from './link-failure.js';
+import { LinkReporter } from './link-reporter.js';
+import { CONNECTION_COMMANDS, describeRelay, onlyLink, relayIdentity } from './link-types.js';
+import type { Disconnection, LinkCommand, LinkFault, LinkId, LinkInit, LinkPlace, LinkState, RelayTarget } from './link-types.js';
 import { NO_USER, type LinkUser } from './link-user.js';
-
-/** Commands that mean the current connection and no other. */
-const CONNECTION_COMMANDS: ReadonlySet<string> = new Set(['dial', 'send', 'disconnect']);
 
 /** @typeParam Extra further commands that share the link's queue, so that their order holds */
 export class Link<Extra extends Command = never> {
+  readonly report: LinkReporter;
   readonly #init: LinkInit;
   readonly #user: LinkUser;
   readonly #limits: LinkLimits;
   readonly #backoff: Backoff;
-  readonly #commands = new CommandQueue<LinkCommand | Extra>();
+  readonly #place: LinkPlace<LinkCommand | Extra>;
+  readonly #commands: CommandQueue<LinkCommand | Extra>;
   #state: LinkState = 'idle';
   /** Index of the relay in use, or of the next one to dial. */
-  #relay = 0;
+  #relay: number;
+  #departing = false;
   /** Of the current state, `ready` excepted: that one has the keepalive's. */
   #deadline: number | undefined;
   #greeted = false;
   #readySince: number | undefined;
   #keepalive: Keepalive | undefined;
-  #observed: ObservedAddress | undefined;
   #drainDeadline: number | undefined;
   #lastFailure: LinkFailure | undefined;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
-  constructor(init: LinkInit, user: LinkUser = NO_USER) {
+  constructor(init: LinkInit, user: LinkUser = NO_USER, place: LinkPlace<LinkCommand | Extra> = onlyLink(init)) {
     if (init.relays.length === 0) throw new RangeError('relays is empty, but at least one relay is needed');
     this.#init = init;
     this.#user = user;
+    this.#place = place;
+    this.#commands = place.commands;
+    this.#relay = place.relay;
     this.#limits = resolveLimits(DEFAULT_LINK_LIMITS, init.limits);
     const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#limits;
     this.#backoff = new Backoff({ random: init.random, baseMs, capMs });
+    this.report = new LinkReporter((event) => this.#commands.push({ kind: 'event', event }), () => this.relay);
+  }
+
+  get id(): LinkId {
+    return this.#place.id;
   }
 
   get state(): LinkState {
@@ -67,14 +76,13 @@ export class Link<Extra extends Command = never> {
     return this.#init.relays[this.#relay]!;
   }
 
+  get relayIndex(): number {
+    return this.#relay;
+  }
+
   /** Milliseconds; undefined until a ping of this connection was answered. */
   get rttMs(): number | undefined {
     return this.#keepalive?.rttMs;
-  }
-
-  /** This client's address as a relay last saw it. */
-  get observed(): ObservedAddress | undefined {
-    return this.#observed;
   }
 
   /** When the relay in use will close, on the clock of `now`; undefined while it doesn't drain. */
@@ -87,9 +95,22 @@ export class Link<Extra extends Command = never> {
     return this.#lastFailure;
   }
 
-  /** Dials the first relay at once. Only the first call counts. */
-  start(now: number): void {
-    if (this.#state === 'idle') this.#dial(now);
+  /** Dials its first relay, after `delayMs` if there is to be one. Only the first call counts. */
+  start(now: number, delayMs = 0): void {
+    if (this.#state !== 'idle') return;
+    if (delayMs <= 0) return this.#dial(now);
+    this.#state = 'waiting';
+    this.#deadline = now + delayMs;
+  }
+
+  /** Another link takes over: this one stays up while it is of use, to its relay's deadline, and is never dialed again. */
+  depart(): void {
+    this.#departing = true;
+  }
+
+  /** Nothing is left on it: closes the connection in good order, as its last act. */
+  leave(now: number): void {
+    if (this.#departing && this.connected) this.#giveUp('no_error', 'its sessions are over', now);
   }
 
   /** Closes the connection, if any, for good. */
@@ -104,14 +125,14 @@ export class Link<Extra extends Command = never> {
     this.#deadline = now + this.#limits.registerTimeoutMs;
     const { role, software, mintToken, wallClock } = this.#init;
     this.send({ type: 'hello', versions: [PROTOCOL_VERSION], software, role });
-    this.send({ type: 'register', token: new Uint8Array(mintToken(this.#relayIdentity(), wallClock())) });
+    this.send({ type: 'register', token: new Uint8Array(mintToken(relayIdentity(this.relay), wallClock())) });
     this.#user.handleEstablished(now);
   }
 
   /** The connection ended, or could not be made, other than by a `disconnect` command. */
   handleDisconnected({ code, reason }: Disconnection, now: number): void {
     if (this.#state !== 'dialing' && !this.connected) return;
-    this.#commands.drop(CONNECTION_COMMANDS);
+    this.#commands.drop((command) => 'link' in command && command.link === this.id && CONNECTION_COMMANDS.has(command.kind));
     this.#goDown('disconnected', closeFailure(code, reason), now);
   }
 
@@ -125,7 +146,7 @@ export class Link<Extra extends Command = never> {
       case 'registerNack':
         return this.#handleRegisterNack(message, now);
       case 'observedAddress':
-        return this.#observe(message.observed);
+        return this.report.observe(message.observed);
       case 'drain':
         return this.#handleDrain(message, now);
       case 'ping':
@@ -133,7 +154,7 @@ export class Link<Extra extends Command = never> {
       case 'pong':
         return this.#handlePong(message, now);
       case 'error':
-        return this.#handleError(message);
+        return this.report.relayError(message);
       default:
         if (this.#state === 'ready' && this.#user.handleMessage(message, now)) return;
         return this.#violation('unexpected_message', `${message.type} in state ${this.#state}`, now);
@@ -148,18 +169,19 @@ export class Link<Extra extends Command = never> {
 
   /** When `handleTimeout` is due, on the clock of `now`. */
   pollTimeout(): number | undefined {
-    return this.#keepalive?.pollTimeout() ?? this.#deadline;
+    if (!this.#keepalive) return this.#deadline;
+    return Math.min(this.#keepalive.pollTimeout(), this.#departureDeadline());
   }
 
   /** Does what is due; early calls do nothing. Afterwards `pollTimeout` is later than `now`. */
   handleTimeout(now: number): void {
+    if (now >= this.#departureDeadline()) return this.#giveUp('draining', 'its deadline has passed', now);
     if (this.#keepalive) return this.#handleKeepalive(this.#keepalive, now);
     if (this.#deadline === undefined || now < this.#deadline) return;
     if (this.#state === 'waiting') return this.#dial(now);
     const { dialTimeoutMs, registerTimeoutMs } = this.#limits;
     if (this.#state === 'dialing') return this.#giveUp('relay_unreachable', `no answer from ${describeRelay(this.relay)} within ${dialTimeoutMs} ms`, now);
-    const missing = this.#greeted ? 'registerAck' : 'helloAck';
-    this.#giveUp('handshake_timeout', `no ${missing} within ${registerTimeoutMs} ms`, now);
+    this.#giveUp('handshake_timeout', `no ${this.#greeted ? 'registerAck' : 'helloAck'} within ${registerTimeoutMs} ms`, now);
   }
 
   nextCommand(): LinkCommand | Extra | undefined {
@@ -168,7 +190,7 @@ export class Link<Extra extends Command = never> {
 
   /** Queues a message; dropped unless connected. */
   send(message: ControlMessage): void {
-    if (this.connected) this.#commands.push({ kind: 'send', message });
+    if (this.connected) this.#commands.push({ kind: 'send', link: this.id, message });
   }
 
   /** Queues a command of the user's. */
@@ -176,69 +198,45 @@ export class Link<Extra extends Command = never> {
     this.#commands.push(command);
   }
 
-  emitEvent(event: ClientEvent): void {
-    this.#commands.push({ kind: 'event', event });
-  }
-
-  /** Notes a message that is well formed but names nothing this side has. */
-  ignore(level: 'debug' | 'warn', about: string, code: FailureCode): void {
-    const reason = failureMeaning(code);
-    this.emitEvent({ level, name: 'message_ignored', relay: this.relay.name, about, code, reason });
-  }
-
-  #handleHelloAck({ version, relay, observed }: ControlMessageOf<'helloAck'>, now: number): void {
-    const expected = formatIdentity(this.#relayIdentity());
+  #handleHelloAck(message: ControlMessageOf<'helloAck'>, now: number): void {
     if (this.#greeted) return this.#violation('unexpected_message', 'a second helloAck', now);
-    if (version !== PROTOCOL_VERSION) {
-      return this.#violation('version_unsupported', `version ${version}, but ${PROTOCOL_VERSION} was offered`, now);
-    }
-    if (relay !== expected) return this.#violation('protocol_error', `the relay is ${relay}, not ${expected}`, now);
+    const fault = helloAckFault(message, formatIdentity(relayIdentity(this.relay)));
+    if (fault) return this.#violation(fault.code, fault.reason, now);
     this.#greeted = true;
-    this.#observe(observed);
+    this.report.observe(message.observed);
   }
 
   #handleRegisterAck({ services }: ControlMessageOf<'registerAck'>, now: number): void {
-    if (!this.#awaitsRegistration()) return this.#violation('unexpected_message', 'registerAck out of turn', now);
+    if (this.#state !== 'registering' || !this.#greeted) return this.#violation('unexpected_message', 'registerAck out of turn', now);
     this.#state = 'ready';
     this.#deadline = undefined;
     this.#readySince = now;
     this.#keepalive = new Keepalive(this.#limits, now);
-    this.emitEvent({ level: 'info', name: 'registered', relay: this.relay.name, services });
+    this.report.event({ level: 'info', name: 'registered', relay: this.relay.name, services });
     this.#user.handleReady(services, now);
   }
 
   /** Never permanent: clocks get set, and keyrings are reloaded live. */
   #handleRegisterNack({ code, reason }: ControlMessageOf<'registerNack'>, now: number): void {
-    if (!this.#awaitsRegistration()) return this.#violation('unexpected_message', 'registerNack out of turn', now);
+    if (this.#state !== 'registering' || !this.#greeted) return this.#violation('unexpected_message', 'registerNack out of turn', now);
     this.#disconnect('no_error', 'registration refused');
     this.#goDown('refused', { code, reason: printable(reason), refusal: true }, now);
   }
 
-  #awaitsRegistration(): boolean {
-    return this.#state === 'registering' && this.#greeted;
-  }
-
-  #observe(observed: ObservedAddress): void {
-    if (observed.host === this.#observed?.host && observed.port === this.#observed.port) return;
-    this.#observed = { host: printable(observed.host), port: observed.port };
-    this.emitEvent({ level: 'info', name: 'observed_address', relay: this.relay.name, observed: this.#observed });
-  }
-
-  /** Another relay takes over once this connection closes: `#goDown` moves on to the next in the list. */
   #handleDrain({ deadlineMs }: ControlMessageOf<'drain'>, now: number): void {
     this.#drainDeadline = now + deadlineMs;
-    this.emitEvent({ level: 'info', name: 'draining', relay: this.relay.name, deadlineMs });
+    this.report.event({ level: 'info', name: 'draining', relay: this.relay.name, deadlineMs });
+    if (this.#state === 'ready') this.#user.handleDrain(now);
+  }
+
+  #departureDeadline(): number {
+    return this.#departing && this.connected ? (this.#drainDeadline ?? Infinity) : Infinity;
   }
 
   #handlePong({ timestamp }: ControlMessageOf<'pong'>, now: number): void {
     const rttMs = this.#keepalive?.handlePong(timestamp, now);
-    if (rttMs === undefined) return this.ignore('warn', 'pong', 'unexpected_message');
-    this.emitEvent({ level: 'debug', name: 'rtt_measured', relay: this.relay.name, rttMs });
-  }
-
-  #handleError({ code, reason, about }: ControlMessageOf<'error'>): void {
-    const relay = this.relay.name;
-    this.emitEvent({ level: 'warn', name: 'relay_error', relay, code, reason: printable(reason), about: printable(about) });
+    if (rttMs === undefined) return this.report.ignored('warn', 'pong', 'unexpected_message');
+    this.report.rttMeasured(rttMs);
   }
 
   #handleKeepalive(keepalive: Keepalive, now: number): void {
@@ -250,19 +248,14 @@ export class Link<Extra extends Command = never> {
     keepalive.handlePingSent(timestamp, now);
   }
 
-  #relayIdentity(): Identity {
-    const { name, trustDomain } = this.relay;
-    return { trustDomain, role: 'relay', name };
-  }
-
   #dial(now: number): void {
     this.#state = 'dialing';
     this.#deadline = now + this.#limits.dialTimeoutMs;
-    this.#commands.push({ kind: 'dial', relay: this.#relay });
+    this.#commands.push({ kind: 'dial', link: this.id, relay: this.#relay });
   }
 
   #disconnect(code: FailureCode, reason: string): void {
-    this.#commands.push({ kind: 'disconnect', code, reason });
+    this.#commands.push({ kind: 'disconnect', link: this.id, code, reason });
   }
 
   #giveUp(code: FailureCode, reason: string, now: number): void {
@@ -277,14 +270,22 @@ export class Link<Extra extends Command = never> {
   }
 
   #goDown(name: LinkDownEvent['name'], failure: LinkFailure, now: number): void {
+    if (this.#departing) return this.#depart(failure, now);
     const { backoffResetMs, replacedBackoffMs } = this.#limits;
     if (this.#readySince !== undefined && now - this.#readySince >= backoffResetMs) this.#backoff.reset();
     const { code, reason } = failure;
     const retryInMs = this.#backoff.next() + (code === 'registration_replaced' ? replacedBackoffMs : 0);
-    this.emitEvent(linkDownEvent(name, { relay: this.relay.name, code, reason, retryInMs }));
+    this.report.event(linkDownEvent(name, { relay: this.relay.name, code, reason, retryInMs }));
     this.#lastFailure = failure;
-    this.#relay = (this.#relay + 1) % this.#init.relays.length;
+    this.#relay = this.#place.nextRelay(this.#relay);
     this.#leaveConnection('waiting', now + retryInMs);
+    this.#user.handleDown(failure, now);
+  }
+
+  #depart(failure: LinkFailure, now: number): void {
+    const { code, reason } = failure;
+    this.report.event(leftEvent({ relay: this.relay.name, code, reason }));
+    this.#leaveConnection('stopped', undefined);
     this.#user.handleDown(failure, now);
   }
 

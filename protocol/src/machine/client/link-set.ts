@@ -1,0 +1,175 @@
+// The links of one client: the one in use, and while its relay drains the one that will take over and
+// those being left. Owns which is which and when each comes and goes; a connection is link.ts's,
+// sessions are the role's.
+//
+//   current ─drain─► (current, successor dials another relay) ─successor ready─► successor is current,
+//   the old one departs: up until its last session is over or its relay's deadline has come
+//
+// With no other relay to go to, the current link stays until its relay closes it, and then dials anew.
+// Each link has a relay to itself, so there are never more links than relays.
+
+import type { ControlMessage } from '../../wire/control-messages.js';
+import { DEFAULT_LINK_LIMITS, resolveLimits } from './client-limits.js';
+import { CommandQueue, type Command } from './command-queue.js';
+import type { LinkFailure } from './link-failure.js';
+import type { LinkCommand, LinkId, LinkInit } from './link-types.js';
+import { Link } from './link.js';
+
+/** The role behind the links; calls as in `LinkUser`, each with the link it is about. */
+export interface LinkSetUser<Extra extends Command> {
+  handleEstablished(link: Link<Extra>, now: number): void;
+  handleReady(link: Link<Extra>, services: readonly string[], now: number): void;
+  handleMessage(link: Link<Extra>, message: ControlMessage, now: number): boolean;
+  /** The link's relay drains: whatever is of no use any more should end, so that it can go. */
+  handleDraining(link: Link<Extra>, now: number): void;
+  /** `to` has taken over from `from`, which departs. */
+  handleMoved(from: Link<Extra>, to: Link<Extra>, now: number): void;
+  handleDown(link: Link<Extra>, failure: LinkFailure, now: number): void;
+  /** Whether sessions are left on a link that departs. */
+  isBusy(link: Link<Extra>): boolean;
+}
+
+export class LinkSet<Extra extends Command> {
+  readonly #init: LinkInit;
+  readonly #user: LinkSetUser<Extra>;
+  readonly #moveSpreadMs: number;
+  readonly #commands = new CommandQueue<LinkCommand | Extra>();
+  readonly #links = new Map<LinkId, Link<Extra>>();
+  #current: Link<Extra>;
+  #successor: Link<Extra> | undefined;
+  #nextId = 0;
+
+  /** @throws RangeError without a relay, or for a limit that is not above zero */
+  constructor(init: LinkInit, user: LinkSetUser<Extra>) {
+    this.#init = init;
+    this.#user = user;
+    this.#moveSpreadMs = resolveLimits(DEFAULT_LINK_LIMITS, init.limits).moveSpreadMs;
+    this.#current = this.#create(0);
+  }
+
+  /** Where new sessions go. */
+  get current(): Link<Extra> {
+    return this.#current;
+  }
+
+  /** The current link, one that is about to take over, those that are being left. */
+  get size(): number {
+    return this.#links.size;
+  }
+
+  get(id: LinkId): Link<Extra> | undefined {
+    return this.#links.get(id);
+  }
+
+  start(now: number): void {
+    this.#current.start(now);
+  }
+
+  stop(now: number): void {
+    for (const link of this.#links.values()) link.stop(now);
+    this.#successor = undefined;
+    for (const link of this.#links.values()) if (link !== this.#current) this.#links.delete(link.id);
+  }
+
+  /** The role's part of an input may have ended the last session of a link that departs. */
+  settle(now: number): void {
+    for (const link of this.#links.values()) {
+      if (link !== this.#current && link !== this.#successor && !this.#user.isBusy(link)) link.leave(now);
+    }
+  }
+
+  pollTimeout(): number | undefined {
+    let earliest: number | undefined;
+    for (const link of this.#links.values()) {
+      const at = link.pollTimeout();
+      if (at !== undefined && (earliest === undefined || at < earliest)) earliest = at;
+    }
+    return earliest;
+  }
+
+  handleTimeout(now: number): void {
+    for (const link of [...this.#links.values()]) link.handleTimeout(now);
+  }
+
+  nextCommand(): LinkCommand | Extra | undefined {
+    return this.#commands.next();
+  }
+
+  emit(command: Extra): void {
+    this.#commands.push(command);
+  }
+
+  #create(relay: number): Link<Extra> {
+    const user = this.#user;
+    const link: Link<Extra> = new Link<Extra>(
+      this.#init,
+      {
+        handleEstablished: (now) => user.handleEstablished(link, now),
+        handleReady: (services, now) => this.#handleReady(link, services, now),
+        handleDrain: (now) => this.#handleDrain(link, now),
+        handleMessage: (message, now) => user.handleMessage(link, message, now),
+        handleDown: (failure, now) => this.#handleDown(link, failure, now),
+      },
+      { id: this.#nextId++, commands: this.#commands, relay, nextRelay: (after) => this.#freeRelay(after, link) ?? after },
+    );
+    this.#links.set(link.id, link);
+    return link;
+  }
+
+  /** The next relay of the list that no other link has. */
+  #freeRelay(after: number, asker: Link<Extra> | undefined): number | undefined {
+    const count = this.#init.relays.length;
+    const taken = new Set<number>();
+    for (const link of this.#links.values()) if (link !== asker) taken.add(link.relayIndex);
+    for (let step = 1; step <= count; step += 1) {
+      const relay = (after + step) % count;
+      if (!taken.has(relay)) return relay;
+    }
+    return undefined;
+  }
+
+  #handleDrain(link: Link<Extra>, now: number): void {
+    this.#user.handleDraining(link, now);
+    if (link === this.#current) this.#seekSuccessor(now);
+  }
+
+  /** Dials the next relay while the current link, whose relay drains, is still of use. */
+  #seekSuccessor(now: number): void {
+    const { drainDeadline, relayIndex } = this.#current;
+    if (this.#successor || drainDeadline === undefined || this.#current.state !== 'ready') return;
+    const relay = this.#freeRelay(relayIndex, undefined);
+    if (relay === undefined) return;
+    this.#current.depart();
+    this.#successor = this.#create(relay);
+    const spreadMs = Math.min(this.#moveSpreadMs, Math.max(0, drainDeadline - now) / 4);
+    this.#successor.start(now, Math.floor(this.#init.random() * spreadMs));
+  }
+
+  #handleReady(link: Link<Extra>, services: readonly string[], now: number): void {
+    const before = this.#current;
+    if (link === this.#successor) {
+      this.#successor = undefined;
+      this.#current = link;
+      link.report.event({ level: 'info', name: 'moved', relay: link.relay.name, from: before.relay.name });
+    }
+    this.#user.handleReady(link, services, now);
+    if (before !== link) {
+      this.#user.handleMoved(before, link, now);
+      this.settle(now);
+    }
+    // The relay drained while it registered us.
+    if (link.drainDeadline !== undefined) this.#handleDrain(link, now);
+  }
+
+  /** A link that is not in use is gone for good; the current one dials again, or gives way to its successor. */
+  #handleDown(link: Link<Extra>, failure: LinkFailure, now: number): void {
+    if (link === this.#successor) return;
+    if (link !== this.#current || this.#successor) this.#links.delete(link.id);
+    if (link === this.#current && this.#successor) {
+      this.#current = this.#successor;
+      this.#successor = undefined;
+    }
+    this.#user.handleDown(link, failure, now);
+    this.#seekSuccessor(now);
+  }
+}
