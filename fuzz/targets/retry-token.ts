@@ -1,7 +1,7 @@
 // Retry tokens: nothing opens but what was minted here, for this address and connection id. The input is a
 // patch over a good token: where (a byte), then bytes that are XORed into it; a longer one replaces it.
 
-import { RetryTokens } from '@ztna/protocol';
+import { RetryTokens, type RetryKey, type RetryKeys } from '@ztna/protocol';
 import { concat, equal } from './support/chunks.js';
 import { ensure, type FuzzTarget } from './support/fuzz-target.js';
 
@@ -9,9 +9,12 @@ const HOST = '198.51.100.7';
 const PORT = 50_000;
 const ORIGINAL = Buffer.from('1122334455667788', 'hex');
 const RETRY_SCID = Buffer.alloc(16, 4);
-const tokens = new RetryTokens((size) => Buffer.alloc(size, 7), 1_000);
-const good = tokens.mint(HOST, PORT, ORIGINAL, RETRY_SCID, 1_000);
-const open = (token: Uint8Array): Buffer | undefined => tokens.open(token, HOST, PORT, RETRY_SCID, 1_500);
+const key: RetryKey = { id: 0, secret: Buffer.alloc(32, 7) };
+/** One key, at a time that stands still. */
+const keys: RetryKeys = { clock: () => 1_000, skewMs: 0, current: () => key, find: (id) => (id === key.id ? key : undefined) };
+const tokens = new RetryTokens(keys, (size) => Buffer.alloc(size, 7));
+const good = tokens.mint(HOST, PORT, ORIGINAL, RETRY_SCID);
+const open = (token: Uint8Array): Buffer | undefined => tokens.open(token, HOST, PORT, RETRY_SCID);
 
 export const target: FuzzTarget = {
   decodes: 'RetryTokens.open',
