@@ -57,6 +57,7 @@ export * from './config/sections.js';
 export * from './config/tls-material.js';
 export * from './config/unit-schema.js';
 export * from './log/escape-text.js';
+export * from './log/log-throttle.js';
 export * from './log/logger.js';
 export * from './log/pretty.js';
 export * from './log/redact.js';

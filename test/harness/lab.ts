@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { createAuthority, generateRegistrationKey, issueCertificate, type Authority, type RegistrationKeyRequest } from '@ztna/certs';
 import { ManagedProcess, type SpawnOptions } from './managed-process.js';
+import { assertNoSecretsShown, labSecrets } from './secret-scan.js';
 
 export const TRUST_DOMAIN = 'example.test';
 /** dist-test/harness → repository root. */
@@ -66,7 +67,11 @@ export class Lab {
 
   static create(t: LabOwner): Lab {
     const lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN }));
-    t.teardown(() => lab.stop());
+    t.teardown(async () => {
+      const secrets = labSecrets(lab);
+      await lab.stop();
+      assertNoSecretsShown(lab, secrets);
+    });
     return lab;
   }
 

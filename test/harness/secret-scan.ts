@@ -30,13 +30,23 @@ export const labSecrets = (lab: Lab): string[] => {
   return secrets;
 };
 
+/** Processes of the lab that have written one of these. */
+function* leaks(lab: Lab, needles: readonly string[]): Generator<{ process: string; needle: string }> {
+  for (const { log, stdout, child } of lab.processes) {
+    const text = log + stdout.toString('latin1');
+    for (const needle of needles) if (text.includes(needle)) yield { process: child.spawnargs.join(' '), needle };
+  }
+}
+
+/** Every lab asks this when it ends, so that the logs of the whole suite are searched. Throws on the first secret shown. */
+export const assertNoSecretsShown = (lab: Lab, secrets: readonly string[]): void => {
+  for (const { process, needle } of leaks(lab, secrets)) throw new Error(`${process} showed a secret: ${needle}`);
+};
+
 /** Fails for each process of the lab whose output holds a secret of the lab or one of `tokens`. */
 export const checkNoSecretsLogged = (t: Test, lab: Lab, tokens: readonly Uint8Array[] = []): void => {
   const needles = [...labSecrets(lab), ...tokens.filter((token) => token.length >= MIN_NEEDLE).flatMap(spellings)];
   t.ok(needles.length > 0 && needles.every((needle) => needle.length >= MIN_NEEDLE), 'there are secrets to look for');
   t.ok(lab.processes.some(({ log }) => log.length > 0), 'there are logs to look through');
-  for (const { log, stdout, child } of lab.processes) {
-    const text = log + stdout.toString('latin1');
-    for (const needle of needles) if (text.includes(needle)) t.fail(`${child.spawnargs.join(' ')} logged a secret`, { needle });
-  }
+  for (const leak of leaks(lab, needles)) t.fail(`${leak.process} logged a secret`, leak);
 };

@@ -2,8 +2,10 @@
 // rest), where it goes and when it is written; what may enter it is redact.ts, the form for people is
 // pretty.ts. Standard output is never used: `ztna-agent connect` carries data on it.
 
+import { performance } from 'node:perf_hooks';
 import { pino, type Logger as Sink } from 'pino';
 import { escapeText } from './escape-text.js';
+import { LogThrottle, SUPPRESSION_REPORT_MS } from './log-throttle.js';
 import { formatPretty } from './pretty.js';
 import { redact } from './redact.js';
 
@@ -43,7 +45,8 @@ export interface LogDestination {
 
 /**
  * Creates a process's logger. Lines reach standard error synchronously, so a process that exits or
- * crashes right after has lost none; a closed standard error is ignored rather than fatal.
+ * crashes right after has lost none; a closed standard error is ignored rather than fatal. Warnings and
+ * errors are held to a rate (log-throttle.ts); what is left out is told as `lines_suppressed`.
  */
 export const createLogger = (options: LoggerOptions): Logger => {
   const destination = options.destination ?? standardError();
@@ -63,14 +66,41 @@ export const createLogger = (options: LoggerOptions): Logger => {
     },
     { write },
   );
-  return wrap(sink, {});
+  return wrap(sink, new Throttled(sink), {});
 };
 
-const wrap = (sink: Sink, context: LogFields): Logger => {
+/** The levels others can provoke. `fatal` is the end of the process and comes once. */
+const THROTTLED: ReadonlySet<LogLevel> = new Set<LogLevel>(['warn', 'error']);
+
+/** One throttle for a process's logger and all its children, and the timer that tells what was left out. */
+class Throttled {
+  readonly #sink: Sink;
+  readonly #throttle = new LogThrottle(performance.now());
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+  }
+
+  admits(level: LogLevel, event: string, { code, identity }: LogFields): boolean {
+    if (!THROTTLED.has(level) || this.#throttle.admits(event, code, identity, performance.now())) return true;
+    this.#timer ??= setTimeout(this.#report, SUPPRESSION_REPORT_MS).unref();
+    return false;
+  }
+
+  readonly #report = (): void => {
+    this.#timer = undefined;
+    for (const [of, lines] of this.#throttle.takeSuppressed()) this.#sink.warn(arrange('lines_suppressed', { of, lines }));
+  };
+}
+
+const wrap = (sink: Sink, throttled: Throttled, context: LogFields): Logger => {
   const at =
     (level: Exclude<LogLevel, 'silent'>): LogMethod =>
     (event, fields) => {
-      if (sink.isLevelEnabled(level)) sink[level](arrange(event, { ...context, ...fields }));
+      if (!sink.isLevelEnabled(level)) return;
+      const all = { ...context, ...fields };
+      if (throttled.admits(level, event, all)) sink[level](arrange(event, all));
     };
   return {
     trace: at('trace'),
@@ -79,7 +109,7 @@ const wrap = (sink: Sink, context: LogFields): Logger => {
     warn: at('warn'),
     error: at('error'),
     fatal: at('fatal'),
-    child: (fields) => wrap(sink, { ...context, ...fields }),
+    child: (fields) => wrap(sink, throttled, { ...context, ...fields }),
     isLevelEnabled: (level) => level !== 'silent' && sink.isLevelEnabled(level),
   };
 };

@@ -46,8 +46,11 @@ const redactEntries = (value: object, depth: number): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(value)
       .slice(0, MAX_ENTRIES)
-      .map(([key, item]) => [key, isSecretName(key) && item !== undefined ? REDACTED : redact(item, depth + 1)]),
+      .map(([key, item]) => [key, isSecretName(key) && canBeSecret(item) ? REDACTED : redact(item, depth + 1)]),
   );
+
+/** Numbers and booleans are counters such as `retry_token_invalid`: no secret of ours is one. */
+const canBeSecret = (item: unknown): boolean => item !== undefined && typeof item !== 'number' && typeof item !== 'boolean';
 
 const redactError = (error: Error, depth: number): Record<string, unknown> => ({
   ...('code' in error ? { code: redact(error.code, depth + 1) } : {}),
