@@ -1,30 +1,40 @@
-// The inputs of a target as files, named by their content: fuzz/corpus/<target>/<hash>, and what broke it in
-// fuzz/crashes. Owns paths, names and the order of reading.
+// The inputs of a target as files, named by their content: fuzz/corpus/<target>/<hash> for what reaches every
+// branch known, fuzz/regressions/<target>/<hash> for what broke it once and is never removed, and fuzz/crashes
+// for what breaks it now. Owns paths, names and the order of reading.
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** For each target: with some 30 of them a clone stays below half a MiB. */
+export const MAX_CORPUS_BYTES = 16 * 1024;
+
 export class Corpus {
   readonly #target: string;
   readonly #directory: string;
+  readonly #regressions: string;
   readonly #crashes: string;
 
   /** @param folder the repository's fuzz folder */
   constructor(folder: string, target: string) {
     this.#directory = join(folder, 'corpus', target);
+    this.#regressions = join(folder, 'regressions', target);
     this.#crashes = join(folder, 'crashes');
     this.#target = target;
   }
 
-  /** Every input, in the order of their names. */
+  /** Every input, regressions first, in the order of their names. */
   read(): Uint8Array[] {
-    if (!existsSync(this.#directory)) return [];
-    return readdirSync(this.#directory).sort().map((name) => new Uint8Array(readFileSync(join(this.#directory, name))));
+    return [...readAll(this.#regressions), ...readAll(this.#directory)];
   }
 
-  /** Makes `inputs` the whole corpus. */
+  /** Makes `inputs` the corpus, as many from the first on as fit MAX_CORPUS_BYTES; regressions stay. */
   replace(inputs: readonly Uint8Array[]): void {
+    let total = 0;
+    this.#write(inputs.filter(({ length }) => (total += length) <= MAX_CORPUS_BYTES));
+  }
+
+  #write(inputs: readonly Uint8Array[]): void {
     mkdirSync(this.#directory, { recursive: true });
     const kept = new Set(inputs.map(nameOf));
     for (const name of readdirSync(this.#directory)) if (!kept.has(name)) rmSync(join(this.#directory, name));
@@ -43,5 +53,8 @@ export class Corpus {
     return join(this.#crashes, `${this.#target}-${nameOf(input)}`);
   }
 }
+
+const readAll = (directory: string): Uint8Array[] =>
+  existsSync(directory) ? readdirSync(directory).sort().map((name) => new Uint8Array(readFileSync(join(directory, name)))) : [];
 
 const nameOf = (input: Uint8Array): string => createHash('sha256').update(input).digest('hex').slice(0, 12);

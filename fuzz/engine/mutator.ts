@@ -41,8 +41,8 @@ export class Mutator {
   mutate(parent: Uint8Array, other: Uint8Array): Uint8Array {
     let bytes: Uint8Array = parent.slice();
     if (this.#below(8) === 0) bytes = this.#splice(bytes, other);
-    // Mostly few changes, sometimes many.
-    for (let rounds = 1 << this.#below(5); rounds > 0; rounds--) bytes = this.#mutations[this.#below(this.#mutations.length)]!(bytes);
+    // Often one change, which spoils nothing that was right, and sometimes many.
+    for (let rounds = this.#below(2) === 0 ? 1 : 1 << this.#below(5); rounds > 0; rounds--) bytes = this.#mutations[this.#below(this.#mutations.length)]!(bytes);
     return bytes.length > this.#init.maxBytes ? bytes.slice(0, this.#init.maxBytes) : bytes;
   }
 

@@ -1,10 +1,10 @@
 // The strict scan and cbor-x behind it: what passes decodes, to plain data, and encodes to itself.
 
-import { isDeepStrictEqual } from 'node:util';
 import { decodeCborMap, encodeCborMap, guardCbor, type CborValue } from '@ztna/protocol';
 import { CBOR_WORDS, controlFrames } from './support/control-examples.js';
 import { hex } from './support/chunks.js';
 import { ensure, type FuzzTarget } from './support/fuzz-target.js';
+import { sameValue } from './support/same-value.js';
 
 const isPlain = (value: CborValue): boolean => {
   if (value === null || ['boolean', 'number', 'string'].includes(typeof value)) return true;
@@ -37,7 +37,7 @@ export const target: FuzzTarget = {
     const encoded = encodeCborMap(decoded.map);
     ensure(encoded.length <= input.length + 8 * countFloats(decoded.map), 'the preferred form is longer');
     const again = decodeCborMap(encoded);
-    ensure(again.ok && isDeepStrictEqual(again.map, decoded.map), 'encoding again reads as something else');
+    ensure(again.ok && sameValue(again.map, decoded.map), 'encoding again reads as something else');
     return decoded.map;
   },
 };

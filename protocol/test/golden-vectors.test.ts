@@ -6,8 +6,8 @@ import t from 'tap';
 import {
   CONTROL_TYPES, ControlDecoder, createPreambleAnswerDecoder, createPreambleDecoder, decodeHeader, DROP_REASONS,
   encodeControl, encodeHeader, encodePreamble, encodePreambleAnswer, FAILURE_CODES, frameControl, packUdpDatagram,
-  packUdpFrame, parseUdpDatagram, UdpFrameDecoder,
-  type ControlMessage, type DatagramHeader, type FlowPreamble, type FlowPreambleAnswer,
+  packUdpFrame, parseUdpDatagram, QuicStream, UdpFrameDecoder,
+  type ControlMessage, type DatagramHeader, type FlowPreamble, type FlowPreambleAnswer, type QuicConnection,
 } from '@ztna/protocol';
 
 const session = { slot: 7, tag: 0xdeadbeef };
@@ -70,6 +70,12 @@ const UDP_FRAMES: Record<string, Uint8Array> = {
   'udp-stream/empty-payload': ascii(''),
 };
 
+/** Whole inner streams as QUIC carries them, and what their reader is given. */
+const STREAMS: Record<string, Uint8Array> = {
+  'stream/end': Uint8Array.from([...encodePreambleAnswer({ ok: true }), ...ascii('bye\n')]),
+  'stream/end-empty': ascii(''),
+};
+
 const document = readFileSync(new URL('../../docs/wire-format.md', import.meta.url), 'utf8');
 const vectors = parseVectors(document);
 const vector = (name: string): Uint8Array => {
@@ -81,7 +87,7 @@ const vector = (name: string): Uint8Array => {
 void t.test('every vector of the document is covered, and every expectation has its vector', async (t) => {
   const expected = [
     ...Object.keys(HEADERS), ...CONTROL.map(({ type }) => `control/${type}`), ...Object.keys(PREAMBLES),
-    ...Object.keys(ANSWERS), ...Object.keys(UDP_DATAGRAMS), ...Object.keys(UDP_FRAMES),
+    ...Object.keys(ANSWERS), ...Object.keys(STREAMS), ...Object.keys(UDP_DATAGRAMS), ...Object.keys(UDP_FRAMES),
   ];
   t.strictSame([...vectors.keys()].sort(), expected.sort());
 });
@@ -143,6 +149,20 @@ void t.test('preambles and answers decode, encode back, and stay incomplete unti
     for (const cut of truncations(bytes.subarray(2))) {
       t.match(createPreambleAnswerDecoder().push(u16Framed(cut)), { ok: false, code: 'preamble_malformed' }, `${name} map at ${cut.length}`);
     }
+  }
+});
+
+void t.test('a stream ends with its mark, which the reader takes off; without it the end is a reset', async (t) => {
+  for (const [name, payload] of Object.entries(STREAMS)) {
+    const bytes = vector(name);
+    t.strictSame(readWholeStream(bytes), { payload, isFinished: true, resetCode: undefined }, name);
+    t.strictSame(writeWholeStream(payload), bytes, name);
+    for (const cut of truncations(bytes)) {
+      // One that happens to end in a zero byte is a shorter stream: that a stream is whole is QUIC's to say.
+      const isMarked = cut.at(-1) === 0;
+      t.match(readWholeStream(cut), { isFinished: isMarked, resetCode: isMarked ? undefined : 'protocol_error' }, `${name} at ${cut.length}`);
+    }
+    t.match(readWholeStream(Uint8Array.from([...bytes.subarray(0, -1), 1])), { isFinished: false, resetCode: 'protocol_error' }, name);
   }
 });
 
@@ -214,6 +234,48 @@ function parseVectors(text: string): Map<string, Uint8Array> {
 
 function truncations(bytes: Uint8Array): Uint8Array[] {
   return Array.from(bytes, (_, length) => bytes.slice(0, length));
+}
+
+/** Through QuicStream, over a connection that has the whole stream, FIN included. */
+function readWholeStream(bytes: Uint8Array) {
+  let resetCode: string | undefined;
+  const stream = markedStream({
+    lastReadFin: true,
+    readStream: (_id, into) => (into.set(bytes), bytes.length),
+    resetStream: () => undefined,
+    stopStream: () => undefined,
+  });
+  stream.handler = { onReadable: () => undefined, onWritable: () => undefined, onReset: (code) => (resetCode = code) };
+  const into = new Uint8Array(64);
+  const count = stream.read(into);
+  return { payload: into.slice(0, count), isFinished: stream.readFinished, resetCode };
+}
+
+/** What a stream of `payload` and a FIN puts on the wire, and that the FIN goes with its last byte. */
+function writeWholeStream(payload: Uint8Array): Uint8Array {
+  const written: number[] = [];
+  const fins: number[] = [];
+  const stream = markedStream({
+    writeStream: (_id, bytes, fin) => {
+      written.push(...bytes);
+      if (fin) fins.push(written.length);
+      return bytes.length;
+    },
+  });
+  if (stream.write(payload, true) !== payload.length || fins.join() !== String(written.length)) throw new Error(`FIN after ${fins.join()} of ${written.length} bytes`);
+  return Uint8Array.from(written);
+}
+
+function markedStream(quic: Partial<QuicConnection>): QuicStream {
+  const stream = new QuicStream(0, {
+    quic: quic as QuicConnection,
+    hasEnded: false,
+    markDirty: () => undefined,
+    setBlocked: () => undefined,
+    forget: () => undefined,
+  });
+  stream.endMark = true;
+  return stream;
 }
 
 function decodeControl(bytes: Uint8Array) {
