@@ -16,10 +16,10 @@ export class Corpus {
   readonly #crashes: string;
 
   /** @param folder the repository's fuzz folder */
-  constructor(folder: string, target: string) {
+  constructor(folder: string, target: string, crashes = join(folder, 'crashes')) {
     this.#directory = join(folder, 'corpus', target);
     this.#regressions = join(folder, 'regressions', target);
-    this.#crashes = join(folder, 'crashes');
+    this.#crashes = crashes;
     this.#target = target;
   }
 

@@ -14,6 +14,8 @@ export interface SessionInit {
   readonly target: FuzzTarget;
   /** The repository's fuzz folder. */
   readonly folder: string;
+  /** Where to write what breaks the target. Default: `crashes` in that folder. */
+  readonly crashes?: string;
   /** Of searching; the replay comes on top. */
   readonly seconds: number;
   readonly seed: number;
@@ -32,8 +34,8 @@ export interface SessionReport {
   readonly crashes: readonly (Crash & { readonly path: string })[];
 }
 
-export const runSession = async ({ name, target, folder, seconds, seed, save = false }: SessionInit): Promise<SessionReport> => {
-  const corpus = new Corpus(folder, name);
+export const runSession = async ({ name, target, folder, crashes, seconds, seed, save = false }: SessionInit): Promise<SessionReport> => {
+  const corpus = new Corpus(folder, name, crashes);
   const hangFile = corpus.crashPath(Buffer.from(`hang ${seed}`));
   const watchdog = new Watchdog({ crashFile: hangFile, message: `${name}: an input does not end\n  ${reproduce(name, hangFile)}` });
   try {
