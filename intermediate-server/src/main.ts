@@ -3,6 +3,7 @@
 
 import { createLogger, describeUdp, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
+import { openJournal } from './client-journal.js';
 import { LiveReload } from './live-reload.js';
 import { loadRelaySettings, relaySchema } from './relay-config.js';
 import { openRelayHealth } from './relay-health.js';
@@ -14,8 +15,11 @@ const run = async ({ config }: { config: string }): Promise<void> => {
   const settings = loadRelaySettings(config);
   const log = createLogger({ name: NAME, ...settings.log });
   const socket = await openDatagramSocket(settings.listen, { mode: settings.udp });
-  const server = new RelayServer({ ...settings, log, socket });
+  // Only now: whoever has the address is the only one to use the journal.
+  const { journal, left } = await openJournal(settings.journalPath, log);
+  const server = new RelayServer({ ...settings, log, socket, journal });
   log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
+  server.promptReturn(left);
   const reload: LiveReload = new LiveReload(config, settings, (changed, changedAt) => {
     health?.apply({ settings: changed.health, tls: changed.tls });
     return server.apply(changed, changedAt);

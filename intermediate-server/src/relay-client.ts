@@ -66,6 +66,7 @@ export class RelayClient implements ConnectionHandler {
     this.certificate = certificate;
     this.#id = this.#server.admit(this, connection);
     this.#server.outcomes.endHandshake();
+    if (identity.role === 'agent' || identity.role === 'connector') this.#server.remember(connection, identity.role);
     this.#server.machine.handleConnected(this.#id, peer, performance.now());
   }
 
@@ -104,11 +105,14 @@ export class RelayClient implements ConnectionHandler {
   }
 
   onMigrated(connection: EndpointConnection): void {
-    if (this.#id !== undefined) this.#server.machine.handleAddressChanged(this.#id, connection.peerAddress, performance.now());
+    if (this.#id === undefined) return;
+    this.#server.noteMoved(connection);
+    this.#server.machine.handleAddressChanged(this.#id, connection.peerAddress, performance.now());
   }
 
-  onEnd(_connection: EndpointConnection, end: ConnectionEnd): void {
+  onEnd(connection: EndpointConnection, end: ConnectionEnd): void {
     this.connection = undefined;
+    this.#server.forget(connection);
     this.control?.stop();
     this.#server.pauses.remove(this);
     if (this.#id === undefined) return this.#refused(end);

@@ -39,6 +39,8 @@ export const relaySchema = z.strictObject({
   policy: filePath,
   /** Certificates and identities that may not connect. Default: none are denied. */
   denyList: filePath.optional(),
+  /** Which clients are connected, for their quick return after a kill. Default: beside this file. */
+  journal: z.union([z.literal(false), filePath], { error: 'must be the path of a file, or false' }).optional(),
   /** How long SIGTERM lets sessions finish. */
   drainTimeout: durationMs.default(30_000),
   /** Bounds on what one source, client or queue may take. */
@@ -55,6 +57,8 @@ export interface RelaySettings {
   readonly keyring: Keyring;
   readonly policy: Policy;
   readonly revocations: Revocations;
+  /** Undefined: none is kept. */
+  readonly journalPath: string | undefined;
   readonly drainTimeoutMs: number;
   readonly limits: RelayServerLimits;
   readonly udp: UdpMode;
@@ -75,6 +79,7 @@ export const loadRelaySettings = (path: string): RelaySettings => {
     // Owner-only even without HMAC secrets: whoever can write it can register, and keys get added later.
     keyring: loadDocument(keyring, parseKeyring, { secret: true }).keyring,
     policy: loadDocument(policy, parsePolicy).policy,
+    journalPath: journalPath(config.journal, absolute),
     drainTimeoutMs: config.drainTimeout,
     limits: toRelayServerLimits(config.limits),
     revocations: denyList === undefined ? NOTHING_REVOKED : loadDocument(denyList, parseRevocations).revocations,
@@ -83,4 +88,10 @@ export const loadRelaySettings = (path: string): RelaySettings => {
     health,
     files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...(denyList === undefined ? [] : [denyList]), ...(health?.files ?? [])],
   };
+};
+
+/** `/etc/ztna/relay.yaml` has its journal in `/etc/ztna/relay.journal`: two relays in one folder have two. */
+const journalPath = (configured: string | false | undefined, config: string): string | undefined => {
+  if (configured === false) return undefined;
+  return configured ?? `${config.replace(/\.ya?ml$/i, '')}.journal`;
 };

@@ -22,6 +22,7 @@ import {
   quicPems,
   RelayMachine,
   ReplayLog,
+  ResetKey,
   SOFTWARE,
   SourceAdmission,
   verifyToken,
@@ -38,12 +39,15 @@ import {
   type SocketAddress,
   type TlsMaterial,
 } from '@ztna/protocol';
+import type { ClientJournal } from './client-journal.js';
 import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
 import { ControlPauses } from './control-pauses.js';
 import { Forwarder } from './forwarder.js';
+import type { JournalEntry } from './journal-records.js';
 import type { RelayServerLimits } from './limits-section.js';
 import { RelayClient } from './relay-client.js';
 import { RelayOutcomes } from './relay-outcomes.js';
+import { ReturnPrompts } from './return-prompts.js';
 import { RevocationTimer } from './revocation-timer.js';
 
 /** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
@@ -61,6 +65,8 @@ export interface RelayServerInit extends RelayAuthorities {
   readonly socket: DatagramSocket;
   readonly limits: RelayServerLimits;
   readonly log: Logger;
+  /** Default: none is kept. */
+  readonly journal?: ClientJournal | undefined;
 }
 
 export class RelayServer {
@@ -80,9 +86,12 @@ export class RelayServer {
   #authorities: Authorities;
   readonly #idleTimeoutMs: number;
   #onDrained: (() => void) | undefined;
+  readonly #journal: ClientJournal | undefined;
+  #prompts: ReturnPrompts | undefined;
 
-  constructor({ socket, tls, keyring, policy, revocations, limits, log }: RelayServerInit) {
+  constructor({ socket, tls, keyring, policy, revocations, limits, log, journal }: RelayServerInit) {
     this.#log = log;
+    this.#journal = journal;
     this.#idleTimeoutMs = limits.machine.idleTimeoutMs;
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
     // Beside the keyring, not in it: a reload must not bring a used token back to life.
@@ -112,6 +121,7 @@ export class RelayServer {
         retry: true,
         maxConnections: limits.maxConnections,
         admission: this.admission,
+        resetKey: ResetKey.derive(tls.keyPem),
         accept: (peer) => new RelayClient(this, peer, log),
       },
     });
@@ -141,7 +151,7 @@ export class RelayServer {
   apply({ tls, keyring, policy, revocations }: RelayAuthorities, changedAt: number): { clientsClosed: number } {
     this.#revocationTimer.begin(changedAt);
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
-    this.#endpoint.setServerConfig(serverConfig(tls, this.#idleTimeoutMs));
+    this.#endpoint.setServerConfig(serverConfig(tls, this.#idleTimeoutMs), ResetKey.derive(tls.keyPem));
     this.machine.setPolicy(policy, performance.now());
     return { clientsClosed: this.#review() };
   }
@@ -176,8 +186,39 @@ export class RelayServer {
     clearTimeout(this.#timer);
     clearInterval(this.#reviewTimer);
     this.pauses.stop();
+    this.#prompts?.stop();
     await this.#endpoint.close('draining');
     clearTimeout(this.#timer);
+    await this.#journal?.close();
+  }
+
+  /** Tells clients of an earlier run, as its journal names them, that they have to come back. */
+  promptReturn(left: readonly JournalEntry[]): void {
+    this.#prompts?.stop();
+    this.#prompts = new ReturnPrompts(left, {
+      random: Math.random,
+      send: ({ token, host, port }) => {
+        this.#endpoint.resets?.send(Buffer.from(token, 'hex'), host, port);
+        this.#journal?.forget(token);
+      },
+    });
+  }
+
+  /** A client is to be told after a kill. */
+  remember(connection: EndpointConnection, role: 'agent' | 'connector'): void {
+    const token = tokenOf(connection);
+    if (token !== undefined) this.#journal?.record({ role, token, ...connection.peerAddress });
+  }
+
+  noteMoved(connection: EndpointConnection): void {
+    const token = tokenOf(connection);
+    const { host, port } = connection.peerAddress;
+    if (token !== undefined) this.#journal?.move(token, host, port);
+  }
+
+  forget(connection: EndpointConnection): void {
+    const token = tokenOf(connection);
+    if (token !== undefined) this.#journal?.forget(token);
   }
 
   /** The lowest free id, so that the machine's tables stay dense. */
@@ -227,6 +268,8 @@ export class RelayServer {
     }
   }
 }
+
+const tokenOf = ({ family }: EndpointConnection): string | undefined => family?.resetToken.toString('hex');
 
 const serverConfig = (tls: TlsMaterial, idleTimeoutMs: number): QuicConfig =>
   createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), idleTimeoutMs });

@@ -24,6 +24,8 @@ export * from './quic/quic-stream.js';
 export * from './quic/timer-wheel.js';
 export * from './quic/long-header.js';
 export * from './quic/retry-tokens.js';
+export * from './quic/connection-families.js';
+export * from './quic/stateless-resets.js';
 export * from './wire/drop-reasons.js';
 export * from './wire/datagram-header.js';
 export * from './wire/datagram-sizes.js';

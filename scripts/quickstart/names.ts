@@ -18,4 +18,6 @@ export const PROCESS_FILES: Record<ProcessRole, { readonly config: string; reado
   connector: { config: 'connector.yaml', log: 'connector.log' },
   agent: { config: 'agent.yaml', log: 'agent.log' },
 };
+/** The relay's own: which clients are connected (docs/configuration.md, `journal`). */
+export const JOURNAL_FILE = 'relay.journal';
 export const POLICY_FILE = 'policy.yaml';

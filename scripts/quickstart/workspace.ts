@@ -5,10 +5,10 @@ import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs
 import { dirname, join } from 'node:path';
 import { QuickstartFailure, errorCode } from './failure.js';
 import { acquireLock, type Lock } from './lock.js';
-import { POLICY_FILE, PROCESS_FILES } from './names.js';
+import { JOURNAL_FILE, POLICY_FILE, PROCESS_FILES } from './names.js';
 import { makePki, PKI_FILES } from './pki.js';
 
-const OWN_FILES = [...PKI_FILES, POLICY_FILE, ...Object.values(PROCESS_FILES).flatMap(({ config, log }) => [config, log])];
+const OWN_FILES = [...PKI_FILES, POLICY_FILE, JOURNAL_FILE, `${JOURNAL_FILE}.new`, ...Object.values(PROCESS_FILES).flatMap(({ config, log }) => [config, log])];
 
 export interface Workspace {
   readonly lock: Lock;

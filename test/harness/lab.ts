@@ -4,7 +4,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { createAuthority, generateRegistrationKey, issueCertificate, type Authority, type RegistrationKeyRequest } from '@ztna/certs';
 import { ManagedProcess, type SpawnOptions } from './managed-process.js';
 import { assertNoSecretsShown, labSecrets } from './secret-scan.js';
@@ -132,6 +132,16 @@ export class Lab {
     this.write('keyring.yaml', stringify({ keys: this.#keyring }));
     const config = { listen: `127.0.0.1:${port}`, tls: this.tls(name), keyring: 'keyring.yaml', policy: 'policy.yaml', log: { level: 'debug' }, ...extra };
     return this.write(`${name}.yaml`, stringify(config));
+  }
+
+  /** Starts a relay anew as it was: same certificate, files and address. Resolves as soon as it listens. */
+  async restartRelay(name = 'relay-1'): Promise<ManagedProcess> {
+    const path = this.path(`${name}.yaml`);
+    const config = parse(readFileSync(path, 'utf8')) as object;
+    this.write(`${name}.yaml`, stringify({ ...config, listen: `127.0.0.1:${this.#relayPort}` }));
+    const relay = this.run(MAIN.relay, ['run', '-c', path]);
+    await relay.waitFor('listening');
+    return relay;
   }
 
   /** Starts a connector that was enrolled, and waits until the relay has accepted it. */

@@ -43,6 +43,21 @@ export const tapClientConnections = (
   };
 };
 
+/** Calls `tap` with each connection this process accepts as a server; returns what ends it. */
+export const tapServerConnections = (tap: (connection: Connection) => void): (() => void) => {
+  native.Connection = {
+    connect: (...args: Parameters<typeof RealConnection.connect>) => RealConnection.connect(...args),
+    accept: (...args: Parameters<typeof RealConnection.accept>) => {
+      const connection = RealConnection.accept(...args);
+      tap(connection);
+      return connection;
+    },
+  };
+  return () => {
+    native.Connection = RealConnection;
+  };
+};
+
 /** Writes the TLS secrets of client connections to `serverName` to a file, as NSS key log lines; returns what ends that. */
 export const logClientKeys = (serverName: string, path: string): (() => void) =>
   tapClientConnections(

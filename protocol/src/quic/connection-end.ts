@@ -37,9 +37,9 @@ export const readConnectionEnd = (quic: QuicConnection, wasEstablished: boolean)
   const local = quic.localError();
   if (local) return { ...translate(local, 'local'), by: 'local' };
   const code = wasEstablished ? 'idle_timeout' : 'handshake_timeout';
-  return quic.isTimedOut()
-    ? { code, reason: failureMeaning(code), by: 'timeout' }
-    : { code: 'connection_lost', reason: failureMeaning('connection_lost'), by: 'timeout' };
+  if (quic.isTimedOut()) return { code, reason: failureMeaning(code), by: 'timeout' };
+  // Nothing else closes a connection without a word.
+  return { code: 'connection_lost', reason: 'the other side no longer knows this connection: it restarted, or heard nothing for too long', by: 'peer' };
 };
 
 const translate = (error: QuicError, by: 'local' | 'peer'): { code: FailureCode; reason: string } => {

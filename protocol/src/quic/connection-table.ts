@@ -2,16 +2,23 @@
 // connection may have, and forgetting them; what arrives under an id is the endpoint's.
 
 import { randomBytes } from 'node:crypto';
+import { RESET_TOKEN_BYTES } from './connection-families.js';
 import type { EndpointConnection } from './endpoint-connection.js';
 
-/** Our connection ids: 128 random bits, so that none can be guessed or linked (RFC 9000 §5.1). */
+/** Our connection ids: 128 bits that look random, so that none can be guessed or linked (RFC 9000 §5.1). */
 export const CONNECTION_ID_BYTES = 16;
+
+export const randomConnectionId = (): Buffer => randomBytes(CONNECTION_ID_BYTES);
+
 /** Twice what the two sides agree on (quiche-adapter.ts): whatever a peer announces, it gets no more ids at once. */
 const MAX_CONNECTION_IDS = 16;
+/** Of a client: ids so old that no packet with them is under way any more may be forgotten. */
+const MAX_RETIRED_IDS = 64;
 
 export class ConnectionTable {
   readonly #byId = new Map<string, EndpointConnection>();
   readonly #connections = new Set<EndpointConnection>();
+  readonly #retired = new Set<string>();
 
   /** Connections, draining ones included. */
   get size(): number {
@@ -47,8 +54,10 @@ export class ConnectionTable {
   /** Gives the peer as many ids as it takes, for paths to come. */
   provision(connection: EndpointConnection): void {
     while (connection.ids.size < MAX_CONNECTION_IDS && connection.quic.connectionIdsLeft() > 0) {
-      const id = randomBytes(CONNECTION_ID_BYTES);
-      connection.quic.issueConnectionId(id, randomBytes(16).readBigUInt64BE());
+      const { family } = connection;
+      const id = family ? family.nextId() : randomConnectionId();
+      if (!id) return;
+      connection.quic.issueConnectionId(id, family?.resetToken ?? randomBytes(RESET_TOKEN_BYTES));
       this.bind(connection, id);
     }
   }
@@ -57,6 +66,14 @@ export class ConnectionTable {
   unbind(connection: EndpointConnection, id: Uint8Array): void {
     const key = Buffer.from(id).toString('latin1');
     if (connection.ids.delete(key)) this.#byId.delete(key);
+    if (connection.isServer) return;
+    this.#retired.add(key);
+    if (this.#retired.size > MAX_RETIRED_IDS) this.#retired.delete(this.#retired.values().next().value!);
+  }
+
+  /** An id that once led to a client's connection: late packets may still carry it. */
+  isRetired(id: string): boolean {
+    return this.#retired.has(id);
   }
 
   remove(connection: EndpointConnection): void {

@@ -6,6 +6,7 @@ import type { SocketAddress } from '../udp/datagram-socket.js';
 import { clipText } from '../wire/clip-text.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
+import type { ConnectionFamily } from './connection-families.js';
 import type { ConnectionTable } from './connection-table.js';
 import { RECEIVE_QUEUE_DATAGRAMS, type DatagramOutcome, type PathInfo, type QuicConnection } from './port.js';
 import { PeerStreamIds } from './peer-stream-ids.js';
@@ -88,6 +89,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** When a handshake that is not complete is ended, in ms of the endpoint's clock. */
   handshakeDue = Infinity;
   place: Place | undefined;
+  /** At a server that can take back its connections after a restart. */
+  family: ConnectionFamily | undefined;
 
   constructor(quic: QuicConnection, isServer: boolean, path: PathInfo, owner: ConnectionOwner, handler: ConnectionHandler) {
     this.quic = quic;

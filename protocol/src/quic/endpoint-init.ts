@@ -2,6 +2,7 @@
 
 import type { DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import type { Admission } from './admission.js';
+import type { ResetKey } from './connection-families.js';
 import type { ConnectionHandler } from './endpoint-connection.js';
 import type { QuicConfig } from './port.js';
 import type { RetryKeys } from './retry-keys.js';
@@ -16,6 +17,8 @@ export interface ServerInit {
   readonly maxConnections: number;
   /** Asked before anything is made for a client. Default: everyone may begin a handshake. */
   readonly admission?: Admission;
+  /** With it, peers of an earlier run of this process are told at once that their connections are gone. */
+  readonly resetKey?: ResetKey;
   /** A peer with a validated address began a handshake; undefined turns it away. */
   accept(peer: SocketAddress): ConnectionHandler | undefined;
 }

@@ -8,13 +8,13 @@
 //   3 flush       each dirty connection's packets leave in runs to one address; its deadline is filed
 
 import { performance } from 'node:perf_hooks';
-import { randomBytes } from 'node:crypto';
 import type { FailureCode } from '../failure-codes.js';
 import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import type { ConnectionEnd } from './connection-end.js';
 import { EndpointConnection, type ConnectionHandler, type ConnectionOwner } from './endpoint-connection.js';
 import type { EndpointInit, ServerInit } from './endpoint-init.js';
-import { CONNECTION_ID_BYTES, ConnectionTable } from './connection-table.js';
+import type { ResetKey } from './connection-families.js';
+import { CONNECTION_ID_BYTES, ConnectionTable, randomConnectionId } from './connection-table.js';
 import { FirstContact, type FirstInitial } from './first-contact.js';
 import { FIXED_BIT, LONG_HEADER_BIT, longHeaderDestination } from './long-header.js';
 import { createPacketDrops, type PacketDropReason, type PacketDrops } from './packet-drops.js';
@@ -23,6 +23,7 @@ import type { PathInfo, QuicConfig } from './port.js';
 import { acceptQuic, connectQuic } from './quiche-adapter.js';
 import type { RetryKeys } from './retry-keys.js';
 import { ServerHandshakes, type HandshakeCounts } from './server-handshakes.js';
+import { StatelessResets } from './stateless-resets.js';
 import { TimerWheel } from './timer-wheel.js';
 import { WheelTimer } from './wheel-timer.js';
 
@@ -31,6 +32,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   readonly scratch = Buffer.allocUnsafeSlow(2048);
   readonly drops: PacketDrops = createPacketDrops();
   readonly table = new ConnectionTable();
+  /** Undefined without a `resetKey`. */
+  readonly resets: StatelessResets | undefined;
   readonly #socket: DatagramSocket;
   #server: ServerInit | undefined;
   readonly #onHandlerError: (error: unknown) => void;
@@ -54,7 +57,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#onHandlerError = onHandlerError;
     this.turnAt = performance.now();
     this.#runs = new PacketRuns(socket);
-    this.#firstContact = new FirstContact(this.#runs, server?.retry ?? true, server?.retryKeys);
+    this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, this.turnAt);
+    this.#firstContact = new FirstContact(this.#runs, server?.retry ?? true, server?.retryKeys, this.resets?.firstId);
     this.#wheel = new TimerWheel(this.turnAt);
     this.#timer = new WheelTimer(this.#wheel, () => this.#advanceTimers());
     socket.start(this);
@@ -80,8 +84,9 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   }
 
   /** Certificates and CA for handshakes from now on; connections keep what they began with. */
-  setServerConfig(config: QuicConfig): void {
+  setServerConfig(config: QuicConfig, resetKey?: ResetKey): void {
     if (this.#server) this.#server = { ...this.#server, config };
+    if (resetKey) this.resets?.setKey(resetKey);
   }
 
   /** For connections from now on; nobody is turned out. */
@@ -99,7 +104,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
    * connection ends at once, with the endpoint's code.
    */
   connect(peer: SocketAddress, serverName: string, config: QuicConfig, handler: ConnectionHandler): EndpointConnection {
-    const id = randomBytes(CONNECTION_ID_BYTES);
+    const id = randomConnectionId();
     const quic = connectQuic(serverName, id, this.local, peer, config);
     const connection = new EndpointConnection(quic, false, { from: peer, to: this.local }, this, handler);
     const code = this.#closedWith;
@@ -116,7 +121,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     const id = isLong ? longHeaderDestination(packet) : packet.toString('latin1', 1, 1 + CONNECTION_ID_BYTES);
     const connection = this.table.find(id) ?? (isLong ? this.#receiveUnknown(packet, host, port) : undefined);
     if (!connection) {
-      if (!isLong) this.#drop('unknown_connection');
+      if (!isLong) this.#receiveStray(id, packet, host, port);
       return;
     }
     let { path } = connection;
@@ -127,10 +132,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     }
     if (!connection.quic.receive(packet, path)) this.#drop('rejected');
     else if (connection.noticeReceived(packet.length)) this.#deliverEarly(connection);
-    if (!connection.isTouched) {
-      connection.isTouched = true;
-      this.#touched.push(connection);
-    }
+    this.#touch(connection);
   }
 
   onBatchEnd(): void {
@@ -251,6 +253,27 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#wheel.schedule(connection, Math.min(performance.now() + quic.timeoutMs() + 1, connection.handshakeDue));
   }
 
+  /**
+   * A short header with an id that leads nowhere. At a server perhaps of a connection that a crash took, and answered. At
+   * a client perhaps that answer: its id is random, and QUIC looks for the token in what it cannot decrypt. A late packet
+   * with an id that was retired does decrypt, and QUIC would take it for a fault of the peer.
+   */
+  #receiveStray(id: string, packet: Buffer, host: string, port: number): void {
+    const [only] = this.table;
+    if (this.#server) this.resets?.handleStray(packet, host, port, performance.now());
+    else if (only && this.table.size === 1 && !this.table.isRetired(id) && isFrom(only.path.from, host, port)) {
+      only.quic.receive(packet, only.path);
+      if (only.quic.isClosed()) return this.#touch(only);
+    }
+    this.#drop('unknown_connection');
+  }
+
+  #touch(connection: EndpointConnection): void {
+    if (connection.isTouched) return;
+    connection.isTouched = true;
+    this.#touched.push(connection);
+  }
+
   #receiveUnknown(packet: Buffer, host: string, port: number): EndpointConnection | undefined {
     if (!this.#server) return this.#drop('unknown_connection');
     const outcome = this.#firstContact.handle(packet, host, port);
@@ -281,7 +304,11 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     try {
       const handler = server.accept(path.from);
       if (!handler) return 'too_many_connections';
-      return new EndpointConnection(acceptQuic(id, originalId, path.to, path.from, server.config), true, path, this, handler);
+      const family = this.resets?.familyOf(id);
+      const quic = acceptQuic(id, originalId, path.to, path.from, server.config, family?.resetToken);
+      const connection = new EndpointConnection(quic, true, path, this, handler);
+      connection.family = family;
+      return connection;
     } catch (error) {
       this.noticeHandlerError(error);
       return 'rejected';
@@ -290,6 +317,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
 
   #add(connection: EndpointConnection, id: Uint8Array): void {
     this.table.add(connection, id);
+    if (connection.family) this.resets?.begin(connection.family);
     this.#liveCount++;
     try {
       connection.start();
@@ -304,6 +332,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#wheel.schedule(connection, Infinity);
     this.table.remove(connection);
     this.#handshakes.release(connection);
+    if (connection.family) this.resets?.forget(connection.family);
   }
 
   #drop(reason: PacketDropReason): undefined {
@@ -324,5 +353,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#turn();
   }
 }
+
+const isFrom = (address: SocketAddress, host: string, port: number): boolean => address.port === port && address.host === host;
 
 const warnOfHandlerError = (error: unknown): void => process.emitWarning(error instanceof Error ? error : new Error(String(error)));

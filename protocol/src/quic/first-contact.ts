@@ -1,9 +1,8 @@
 // What to do with a long-header packet that belongs to no connection: answer with Version Negotiation or
 // Retry, admit it, or drop it with a reason. Keeps no state per peer until its address is validated (RFC 9000 §8.1).
 
-import { randomBytes } from 'node:crypto';
 import { writeInitialClose } from './initial-close.js';
-import { CONNECTION_ID_BYTES } from './connection-table.js';
+import { CONNECTION_ID_BYTES, randomConnectionId } from './connection-table.js';
 import { MIN_INITIAL_BYTES, MIN_INITIAL_DCID_BYTES, parseLongHeader, QUIC_V1, type LongHeader } from './long-header.js';
 import type { PacketDropReason } from './packet-drops.js';
 import type { PacketRuns } from './packet-runs.js';
@@ -40,11 +39,14 @@ export class FirstContact {
   readonly #runs: PacketRuns;
   readonly #retry: boolean;
   readonly #tokens: RetryTokens;
+  readonly #newId: () => Buffer;
 
-  constructor(runs: PacketRuns, retry: boolean, keys: RetryKeys = new RandomRetryKeys()) {
+  /** @param newId first ids of connections, `CONNECTION_ID_BYTES` long */
+  constructor(runs: PacketRuns, retry: boolean, keys: RetryKeys = new RandomRetryKeys(), newId: () => Buffer = randomConnectionId) {
     this.#runs = runs;
     this.#retry = retry;
     this.#tokens = new RetryTokens(keys);
+    this.#newId = newId;
   }
 
   setRetryKeys(keys: RetryKeys): void {
@@ -83,12 +85,12 @@ export class FirstContact {
 
   #admitUnproven(header: LongHeader): FirstInitial | FirstContactDrop {
     if (header.dcid.length < MIN_INITIAL_DCID_BYTES) return 'long_header_malformed';
-    return { id: randomBytes(CONNECTION_ID_BYTES), originalId: undefined, clientId: header.scid, clientChosenId: header.dcid };
+    return { id: this.#newId(), originalId: undefined, clientId: header.scid, clientChosenId: header.dcid };
   }
 
   #sendRetry(header: LongHeader, host: string, port: number): typeof ANSWERED | FirstContactDrop {
     if (header.dcid.length < MIN_INITIAL_DCID_BYTES) return 'long_header_malformed';
-    const id = randomBytes(CONNECTION_ID_BYTES);
+    const id = this.#newId();
     const token = this.#tokens.mint(host, port, header.dcid, id);
     this.#runs.sendOne(writeRetry(header.scid, header.dcid, id, token, header.version, this.#runs.buffer), host, port);
     return ANSWERED;

@@ -113,7 +113,8 @@ export interface QuicConnection {
 
   /** How many more connection ids this side may issue. */
   connectionIdsLeft(): number;
-  issueConnectionId(id: Uint8Array, resetToken: bigint): void;
+  /** @param resetToken 16 bytes (RFC 9000 §10.3) */
+  issueConnectionId(id: Uint8Array, resetToken: Uint8Array): void;
   /** The next of our connection ids that the peer retired. */
   nextRetiredConnectionId(): Uint8Array | undefined;
   /** The address pair packets go to now. */

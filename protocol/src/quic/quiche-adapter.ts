@@ -87,14 +87,23 @@ export const connectQuic = (
   config: QuicConfig,
 ): QuicConnection => new QuicheConnection(quiche.Connection.connect(serverName, connectionId, local, peer, nativeConfig(config)), peer);
 
-/** Accepts a client. `originalId` is the connection id before Retry, and `connectionId` the Retry's own (RFC 9000 §7.3). */
+/**
+ * Accepts a client. `originalId` is the connection id before Retry, and `connectionId` the Retry's own (RFC 9000 §7.3).
+ * The client is told `resetToken`, 16 bytes, under the protection of the handshake.
+ */
 export const acceptQuic = (
   connectionId: Uint8Array,
   originalId: Uint8Array | undefined,
   local: SocketAddress,
   peer: SocketAddress,
   config: QuicConfig,
-): QuicConnection => new QuicheConnection(quiche.Connection.accept(connectionId, originalId, local, peer, nativeConfig(config)), peer);
+  resetToken?: Uint8Array,
+): QuicConnection => {
+  const native = nativeConfig(config);
+  // The connection copies it, as all transport parameters: the next one gets its own.
+  native.setStatelessResetToken(resetToken ? toU128(resetToken) : null);
+  return new QuicheConnection(quiche.Connection.accept(connectionId, originalId, local, peer, native), peer);
+};
 
 /** Writes a Retry packet; returns its length. */
 export const writeRetry = (
@@ -284,8 +293,8 @@ class QuicheConnection implements QuicConnection {
     return this.#native.sourceCidsLeft();
   }
 
-  issueConnectionId(id: Uint8Array, resetToken: bigint): void {
-    this.#native.newSourceCid(id, resetToken, false);
+  issueConnectionId(id: Uint8Array, resetToken: Uint8Array): void {
+    this.#native.newSourceCid(id, toU128(resetToken), false);
   }
 
   nextRetiredConnectionId(): Uint8Array | undefined {
@@ -348,6 +357,9 @@ class QuicheConnection implements QuicConnection {
     return STREAM_RESET;
   }
 }
+
+/** As the binding takes 16 bytes; on the wire they are the same again. */
+const toU128 = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
 
 const toQuicError = (error: ConnectionError | null): QuicError | undefined =>
   error ? { isApplication: error.isApp, code: error.errorCode, reason: Buffer.from(error.reason).toString('utf8') } : undefined;

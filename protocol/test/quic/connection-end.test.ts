@@ -42,10 +42,10 @@ t.test('application codes are read by number; the reason is the peer\'s, printab
   t.notOk(reason.includes('\u001b') || reason.includes('\n'));
 });
 
-t.test('without an error it is a timeout, of the handshake or of an idle connection, or a loss', async (t) => {
+t.test('without an error it is a timeout, of the handshake or of an idle connection, or a stateless reset', async (t) => {
   t.match(readConnectionEnd(connection({ isTimedOut: true }), true), { code: 'idle_timeout', by: 'timeout' });
   t.match(readConnectionEnd(connection({ isTimedOut: true }), false), { code: 'handshake_timeout', by: 'timeout' });
-  t.match(readConnectionEnd(connection({}), true), { code: 'connection_lost', by: 'timeout' });
+  t.match(readConnectionEnd(connection({}), true), { code: 'connection_lost', by: 'peer', reason: /restarted/ });
 });
 
 t.test('what the peer said wins over what this side said', async (t) => {

@@ -1,0 +1,58 @@
+// Tells the clients of an earlier run one after the other, so that they do not all come back at once. Owns the
+// order and the pace; what is sent is the caller's.
+
+import type { JournalEntry } from './journal-records.js';
+
+/** Each leads to a handshake, 1.6 ms of one core (measured): two thirds of it. 12 000 clients are told in 30 s. */
+export const PROMPTS_PER_SECOND = 400;
+export const PROMPT_INTERVAL_MS = 20;
+const PROMPTS_PER_INTERVAL = (PROMPTS_PER_SECOND * PROMPT_INTERVAL_MS) / 1000;
+
+export interface ReturnPromptsInit {
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly send: (entry: JournalEntry) => void;
+}
+
+export class ReturnPrompts {
+  readonly #queue: JournalEntry[];
+  readonly #send: (entry: JournalEntry) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Starts at once. Each entry is sent once: connectors first, as agents can do nothing without them, each role in random order. */
+  constructor(entries: readonly JournalEntry[], { random, send }: ReturnPromptsInit) {
+    const ofRole = (role: JournalEntry['role']): JournalEntry[] => shuffled(entries.filter((entry) => entry.role === role), random);
+    this.#queue = [...ofRole('connector'), ...ofRole('agent')].reverse();
+    this.#send = send;
+    this.#turn();
+  }
+
+  /** Entries that have yet to be sent. */
+  get left(): number {
+    return this.#queue.length;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#queue.length = 0;
+  }
+
+  readonly #turn = (): void => {
+    for (let n = 0; n < PROMPTS_PER_INTERVAL; n++) {
+      const entry = this.#queue.pop();
+      if (!entry) return;
+      this.#send(entry);
+    }
+    // A late timer makes it slower, never faster.
+    this.#timer = setTimeout(this.#turn, PROMPT_INTERVAL_MS);
+  };
+}
+
+/** Fisher and Yates. */
+const shuffled = (entries: JournalEntry[], random: () => number): JournalEntry[] => {
+  for (let last = entries.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [entries[last], entries[other]] = [entries[other]!, entries[last]!];
+  }
+  return entries;
+};

@@ -1,0 +1,87 @@
+// Tells peers that a connection is gone which this process, restarted, knows nothing about (RFC 9000 §10.3).
+// Owns which packets are answered and how often, and the answer's bytes; ids and tokens are connection-families.ts.
+//
+// Against abuse: an answer is shorter than its cause and never long enough to cause one (§10.3.3), goes only to ids
+// that this relay's key made, never to those of a connection that lives (§21.11), and at a bounded rate.
+
+import { randomBytes } from 'node:crypto';
+import { BucketRate, TokenBucket } from '../limits/token-bucket.js';
+import { RESET_TOKEN_BYTES, type ConnectionFamily, type ResetKey } from './connection-families.js';
+import type { PacketRuns } from './packet-runs.js';
+
+/** Shorter packets are not answered. Ours are longer, but for bare acknowledgements (RFC 9000 §10.3). */
+export const MIN_RESET_CAUSE_BYTES = 43;
+/** Looks like any short packet: 1 flags + 16 id + 4 packet number + 5 payload + 16 tag. */
+export const RESET_BYTES = 42;
+/** As many handshakes a second as follow are well within what one core does; 21 kB/s if all is abuse. */
+export const RESETS_PER_SECOND = 500;
+export const RESET_BURST = 500;
+
+const ID_START = 1;
+const ID_END = 17;
+const FIXED_BIT = 0x40;
+
+export class StatelessResets {
+  /** Answers, and prompts by `send`. */
+  sent = 0;
+  /** Packets that would have been answered, but for the rate. */
+  rateLimited = 0;
+  readonly #runs: PacketRuns;
+  readonly #live = new Set<string>();
+  readonly #bucket: TokenBucket;
+  #key: ResetKey;
+
+  /** `now` in ms, monotonic. */
+  constructor(key: ResetKey, runs: PacketRuns, now: number) {
+    this.#key = key;
+    this.#runs = runs;
+    this.#bucket = new TokenBucket(new BucketRate({ perSecond: RESETS_PER_SECOND, burst: RESET_BURST }), now);
+  }
+
+  /** A first id for a connection that may come to be. */
+  readonly firstId = (): Buffer => this.#key.firstId();
+
+  /** For new connections; those that stand keep theirs. */
+  setKey(key: ResetKey): void {
+    this.#key = key;
+  }
+
+  /** Undefined for an id that was made before the key changed. */
+  familyOf(firstId: Uint8Array): ConnectionFamily | undefined {
+    return this.#key.open(firstId);
+  }
+
+  /** A connection lives: until `forget` none of its ids is answered. */
+  begin(family: ConnectionFamily): void {
+    this.#live.add(family.name);
+  }
+
+  forget(family: ConnectionFamily): void {
+    this.#live.delete(family.name);
+  }
+
+  /** A packet with a short header that belongs to no connection. */
+  handleStray(packet: Buffer, host: string, port: number, now: number): void {
+    if (packet.length < MIN_RESET_CAUSE_BYTES) return;
+    const family = this.#key.familyOf(packet.subarray(ID_START, ID_END));
+    if (!family || this.#live.has(family.toString('latin1'))) return;
+    if (this.#bucket.take(now)) this.send(this.#key.resetToken(family), host, port);
+    else this.rateLimited++;
+  }
+
+  /** Unasked; the caller keeps the pace. */
+  send(resetToken: Uint8Array, host: string, port: number): void {
+    const { buffer } = this.#runs;
+    writeReset(resetToken, buffer);
+    this.#runs.sendOne(RESET_BYTES, host, port);
+    this.sent++;
+  }
+}
+
+/** Unpredictable bytes that pass for a short header packet, and the token at their end. */
+export const writeReset = (resetToken: Uint8Array, into: Buffer): void => {
+  const noise = randomBytes(RESET_BYTES - RESET_TOKEN_BYTES);
+  noise[0] = FIXED_BIT | (noise[0]! & (FIXED_BIT - 1));
+  into.set(noise);
+  into.set(resetToken, RESET_BYTES - RESET_TOKEN_BYTES);
+};
