@@ -12,6 +12,7 @@ import {
   INNER_PROFILE,
   quicPems,
   RelayLink,
+  reportHandlerErrors,
   SessionCarrier,
   type AgentSessionCommand,
   type ClientSettings,
@@ -62,7 +63,7 @@ export class Agent {
     this.#init = init;
     this.flows = new FlowLedger(init.services ?? []);
     this.#innerConfig = createQuicConfig({ ...INNER_PROFILE, ...quicPems(init.tls), maxStreams: 0 });
-    this.#inner = new Endpoint({ socket: this.#carrier });
+    this.#inner = new Endpoint({ socket: this.#carrier, onHandlerError: reportHandlerErrors(init.log) });
     this.#link = new RelayLink({
       client: init,
       udp: init.udp,

@@ -7,7 +7,6 @@
 import { performance } from 'node:perf_hooks';
 import {
   failureMeaning,
-  readCertificateIdentity,
   serviceDnsName,
   UdpFlowTable,
   type ConnectionEnd,
@@ -194,7 +193,7 @@ export class InnerConnection {
 
   /** The name in the certificate gave it the right to serve; an agent or relay never has that right. */
   #checkConnector(connection: EndpointConnection): FailureCode | undefined {
-    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+    const read = connection.readPeerIdentity();
     if (!read.ok) return read.code;
     return read.identity.role === 'connector' && read.identity.trustDomain === this.#init.trustDomain ? undefined : 'role_not_allowed';
   }

@@ -9,6 +9,7 @@ import {
   INNER_PROFILE,
   quicPems,
   RelayLink,
+  reportHandlerErrors,
   SessionCarrier,
   type ClientSettings,
   type ConnectorSessionCommand,
@@ -49,6 +50,7 @@ export class Connector {
     this.stats = new ConnectorStats(names);
     this.#inner = new Endpoint({
       socket: this.#carrier,
+      onHandlerError: reportHandlerErrors(log),
       server: {
         config: createQuicConfig({ ...INNER_PROFILE, ...quicPems(tls) }),
         retry: false,

@@ -6,7 +6,6 @@ import {
   failureMeaning,
   formatIdentity,
   parseServiceDnsName,
-  readCertificateIdentity,
   UdpFlowTable,
   type ConnectionEnd,
   type ConnectionHandler,
@@ -101,7 +100,7 @@ export class InnerPeer implements ConnectionHandler {
 
   #admit(connection: EndpointConnection): { code: FailureCode; reason: string } | undefined {
     const { trustDomain, services, log } = this.#init;
-    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+    const read = connection.readPeerIdentity();
     if (!read.ok) return { code: read.code, reason: read.reason };
     this.#log = log.child({ identity: formatIdentity(read.identity) });
     if (read.identity.trustDomain !== trustDomain) return { code: 'trust_domain_mismatch', reason: failureMeaning('trust_domain_mismatch') };

@@ -7,6 +7,7 @@ import { registerInit } from './commands/init.js';
 import { registerInspect } from './commands/inspect.js';
 import { registerIssue } from './commands/issue.js';
 import { registerKeygen } from './commands/keygen.js';
+import { registerRetryKey } from './commands/retry-key.js';
 
 const NAME = 'ztna-certs';
 
@@ -15,6 +16,6 @@ const program = new Command(NAME)
   .version(VERSION)
   .configureOutput(programOutput(NAME))
   .exitOverride();
-for (const register of [registerInit, registerIssue, registerInspect, registerKeygen]) register(program);
+for (const register of [registerInit, registerIssue, registerInspect, registerKeygen, registerRetryKey]) register(program);
 
 await runProgram(NAME, () => program.parseAsync());

@@ -13,7 +13,7 @@ export interface PausedClient {
 }
 
 export class ControlPauses {
-  readonly #paused = new DeadlineList<PausedClient>(CONTROL_PAUSE_MS);
+  readonly #paused = new DeadlineList<PausedClient>(() => CONTROL_PAUSE_MS);
   #timer: NodeJS.Timeout | undefined;
 
   get size(): number {

@@ -9,3 +9,4 @@ export * from './return-prompts.js';
 export * from './relay-metrics.js';
 export * from './relay-outcomes.js';
 export * from './revocation-timer.js';
+export * from './turned-away.js';

@@ -3,6 +3,7 @@
 
 import {
   byteSize,
+  DEFAULT_ADDRESS_VALIDATIONS,
   DEFAULT_CONNECTION_RATES,
   DEFAULT_FAIR_QUEUE_LIMITS,
   DEFAULT_HALF_OPEN_LIMITS,
@@ -38,6 +39,7 @@ export interface RelayServerLimits {
   readonly maxConnections: number;
   readonly sources: SourceLimits;
   readonly halfOpen: HalfOpenLimits;
+  readonly validations: Rate;
   readonly rates: ConnectionRates;
   readonly machine: RelayLimits;
   readonly queue: FairQueueLimits;
@@ -63,6 +65,7 @@ export const limitsSection = z
         pending: count(1_000_000).default(DEFAULT_HALF_OPEN_LIMITS.handshakes),
         timeout: durationMs.default(DEFAULT_HALF_OPEN_LIMITS.timeoutMs),
         pressedTimeout: durationMs.default(DEFAULT_HALF_OPEN_LIMITS.pressedTimeoutMs),
+        validations: rate(DEFAULT_ADDRESS_VALIDATIONS),
       })
       .refine(({ timeout, pressedTimeout }) => pressedTimeout <= timeout, { path: ['pressedTimeout'], error: 'must not be longer than timeout' })
       .prefault({}),
@@ -102,6 +105,7 @@ export const toRelayServerLimits = ({ connections, source, handshake, client, se
   maxConnections: connections,
   sources: { ...DEFAULT_SOURCE_LIMITS, handshakes: source.handshakes, connections: source.connections, sources: source.remembered },
   halfOpen: { handshakes: handshake.pending, timeoutMs: handshake.timeout, pressedTimeoutMs: handshake.pressedTimeout },
+  validations: handshake.validations,
   rates: {
     registrations: client.registrations,
     opens: client.opens,

@@ -8,7 +8,6 @@ import {
   failureMeaning,
   formatAddress,
   formatIdentity,
-  readCertificateIdentity,
   type ConnectionEnd,
   type ConnectionHandler,
   type EndpointConnection,
@@ -48,15 +47,14 @@ export class RelayClient implements ConnectionHandler {
   }
 
   onEstablished(connection: EndpointConnection): void {
-    const der = connection.quic.peerCertificate() ?? new Uint8Array(0);
-    const read = readCertificateIdentity(der);
+    const read = connection.readPeerIdentity();
     if (!read.ok) {
       this.#refused({ code: read.code, reason: read.reason, by: 'local' });
       return connection.close(read.code, read.reason);
     }
     const { identity, services, fingerprint, serial, notAfter } = read;
     const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress };
-    const certificate = { der, notAfter };
+    const certificate = { der: connection.peerCertificate, notAfter };
     const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
     if (fault) {
       this.#refused({ code: fault, reason: failureMeaning(fault), by: 'local' }, formatIdentity(identity));

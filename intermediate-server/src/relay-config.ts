@@ -14,6 +14,7 @@ import {
   parseKeyring,
   parsePolicy,
   parseRevocations,
+  readRetryKeyFile,
   serverHealthKeys,
   tlsSection,
   udpMode,
@@ -41,6 +42,8 @@ export const relaySchema = z.strictObject({
   denyList: filePath.optional(),
   /** Which clients are connected, for their quick return after a kill. Default: beside this file. */
   journal: z.union([z.literal(false), filePath], { error: 'must be the path of a file, or false' }).optional(),
+  /** The key that relays behind one address share (`ztna-certs retry-key`). Default: random ones of this process. */
+  retryKey: filePath.optional(),
   /** How long SIGTERM lets sessions finish. */
   drainTimeout: durationMs.default(30_000),
   /** Bounds on what one source, client or queue may take. */
@@ -59,6 +62,7 @@ export interface RelaySettings {
   readonly revocations: Revocations;
   /** Undefined: none is kept. */
   readonly journalPath: string | undefined;
+  readonly retryKey: Buffer | undefined;
   readonly drainTimeoutMs: number;
   readonly limits: RelayServerLimits;
   readonly udp: UdpMode;
@@ -71,7 +75,7 @@ export interface RelaySettings {
 /** @throws ZtnaError that names the file, the key and what to do */
 export const loadRelaySettings = (path: string): RelaySettings => {
   const { config, path: absolute } = loadConfig(path, relaySchema);
-  const { tls, keyring, policy, denyList } = config;
+  const { tls, keyring, policy, denyList, retryKey } = config;
   const health = config.health && loadHealthSettings(config.health);
   return {
     listen: config.listen,
@@ -80,13 +84,14 @@ export const loadRelaySettings = (path: string): RelaySettings => {
     keyring: loadDocument(keyring, parseKeyring, { secret: true }).keyring,
     policy: loadDocument(policy, parsePolicy).policy,
     journalPath: journalPath(config.journal, absolute),
+    retryKey: retryKey === undefined ? undefined : readRetryKeyFile(retryKey),
     drainTimeoutMs: config.drainTimeout,
     limits: toRelayServerLimits(config.limits),
     revocations: denyList === undefined ? NOTHING_REVOKED : loadDocument(denyList, parseRevocations).revocations,
     udp: config.udp,
     log: config.log,
     health,
-    files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...(denyList === undefined ? [] : [denyList]), ...(health?.files ?? [])],
+    files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...[denyList, retryKey].filter((file) => file !== undefined), ...(health?.files ?? [])],
   };
 };
 

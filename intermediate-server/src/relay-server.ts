@@ -20,9 +20,12 @@ import {
   parsePemCertificates,
   QueueBudget,
   quicPems,
+  RandomRetryKeys,
   RelayMachine,
   ReplayLog,
+  reportHandlerErrors,
   ResetKey,
+  SharedRetryKeys,
   SOFTWARE,
   SourceAdmission,
   verifyToken,
@@ -34,6 +37,8 @@ import {
   type Policy,
   type QuicConfig,
   type RelayCommand,
+  type RelayLimits,
+  type RetryKeys,
   type ReviewedClient,
   type Revocations,
   type SocketAddress,
@@ -49,6 +54,7 @@ import { RelayClient } from './relay-client.js';
 import { RelayOutcomes } from './relay-outcomes.js';
 import { ReturnPrompts } from './return-prompts.js';
 import { RevocationTimer } from './revocation-timer.js';
+import { TurnedAway } from './turned-away.js';
 
 /** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
 const REVIEW_INTERVAL_MS = 30_000;
@@ -59,11 +65,13 @@ export interface RelayAuthorities {
   readonly keyring: Keyring;
   readonly policy: Policy;
   readonly revocations: Revocations;
+  /** What the keys of Retry tokens are derived from, if a fleet shares one. */
+  readonly retryKey: Buffer | undefined;
+  readonly limits: RelayServerLimits;
 }
 
 export interface RelayServerInit extends RelayAuthorities {
   readonly socket: DatagramSocket;
-  readonly limits: RelayServerLimits;
   readonly log: Logger;
   /** Default: none is kept. */
   readonly journal?: ClientJournal | undefined;
@@ -84,15 +92,20 @@ export class RelayServer {
   #timer: NodeJS.Timeout | undefined;
   readonly #reviewTimer: NodeJS.Timeout;
   #authorities: Authorities;
-  readonly #idleTimeoutMs: number;
+  readonly #turnedAway: TurnedAway;
+  /** The machine's own object: what is written here holds for its next decision. */
+  readonly #machineLimits: RelayLimits;
+  #retryKey: Buffer | undefined;
   #onDrained: (() => void) | undefined;
   readonly #journal: ClientJournal | undefined;
   #prompts: ReturnPrompts | undefined;
 
-  constructor({ socket, tls, keyring, policy, revocations, limits, log, journal }: RelayServerInit) {
+  constructor({ socket, tls, keyring, policy, revocations, retryKey, limits, log, journal }: RelayServerInit) {
     this.#log = log;
     this.#journal = journal;
-    this.#idleTimeoutMs = limits.machine.idleTimeoutMs;
+    this.#turnedAway = new TurnedAway(log);
+    this.#machineLimits = { ...limits.machine };
+    this.#retryKey = retryKey;
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
     // Beside the keyring, not in it: a reload must not bring a used token back to life.
     const replayLog = new ReplayLog();
@@ -104,7 +117,7 @@ export class RelayServer {
       policy,
       randomU32: () => randomBytes(4).readUInt32BE(),
       wallClock: Date.now,
-      limits: limits.machine,
+      limits: this.#machineLimits,
       rates: new ConnectionRateTable(limits.rates),
       isStrained: () => budget.isStrained,
       verifyToken: (token, context) => {
@@ -116,12 +129,16 @@ export class RelayServer {
     this.forwarder = new Forwarder(this.machine, budget, limits.queue);
     this.#endpoint = new Endpoint({
       socket,
+      onHandlerError: reportHandlerErrors(log),
       server: {
         config: serverConfig(tls, limits.machine.idleTimeoutMs),
         retry: true,
+        retryKeys: createRetryKeys(retryKey),
         maxConnections: limits.maxConnections,
+        validations: limits.validations,
         admission: this.admission,
         resetKey: ResetKey.derive(tls.keyPem),
+        onTurnedAway: (reason, peer) => this.#turnedAway.note(reason, peer),
         accept: (peer) => new RelayClient(this, peer, log),
       },
     });
@@ -130,6 +147,11 @@ export class RelayServer {
 
   get local(): SocketAddress {
     return this.#endpoint.local;
+  }
+
+  /** How handshakes went. */
+  get handshakes(): Endpoint['handshakes'] {
+    return this.#endpoint.handshakes;
   }
 
   /** Packets that never reached a connection, by reason. */
@@ -148,12 +170,29 @@ export class RelayServer {
    *
    * @param changedAt when the files changed, in ms since the Unix epoch: where the time to revoke is counted from
    */
-  apply({ tls, keyring, policy, revocations }: RelayAuthorities, changedAt: number): { clientsClosed: number } {
+  apply({ tls, keyring, policy, revocations, retryKey, limits }: RelayAuthorities, changedAt: number): { clientsClosed: number } {
     this.#revocationTimer.begin(changedAt);
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
-    this.#endpoint.setServerConfig(serverConfig(tls, this.#idleTimeoutMs), ResetKey.derive(tls.keyPem));
+    this.#endpoint.updateServer({ config: serverConfig(tls, limits.machine.idleTimeoutMs), resetKey: ResetKey.derive(tls.keyPem) });
+    this.#applyRetryKey(retryKey);
+    this.#applyLimits(limits);
     this.machine.setPolicy(policy, performance.now());
     return { clientsClosed: this.#review() };
+  }
+
+  /** The one place where changed limits take hold: for decisions to come, nobody is turned out for them. */
+  #applyLimits(limits: RelayServerLimits): void {
+    Object.assign(this.#machineLimits, limits.machine);
+    this.admission.setLimits(limits);
+    this.#endpoint.updateServer({ maxConnections: limits.maxConnections, validations: limits.validations });
+  }
+
+  /** An unchanged file changes no keys: random ones would else be thrown away with every reload. */
+  #applyRetryKey(retryKey: Buffer | undefined): void {
+    const isSame = retryKey === undefined ? this.#retryKey === undefined : this.#retryKey?.equals(retryKey);
+    if (isSame) return;
+    this.#retryKey = retryKey;
+    this.#endpoint.updateServer({ retryKeys: createRetryKeys(retryKey) });
   }
 
   /** Why a client may not stay, or undefined. */
@@ -187,6 +226,7 @@ export class RelayServer {
     clearInterval(this.#reviewTimer);
     this.pauses.stop();
     this.#prompts?.stop();
+    this.#turnedAway.stop();
     await this.#endpoint.close('draining');
     clearTimeout(this.#timer);
     await this.#journal?.close();
@@ -273,6 +313,8 @@ const tokenOf = ({ family }: EndpointConnection): string | undefined => family?.
 
 const serverConfig = (tls: TlsMaterial, idleTimeoutMs: number): QuicConfig =>
   createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), idleTimeoutMs });
+
+const createRetryKeys = (fileKey: Buffer | undefined): RetryKeys => (fileKey ? new SharedRetryKeys(fileKey) : new RandomRetryKeys());
 
 /** The CA bundle was checked when it was loaded. */
 const parseAuthorities = (tls: TlsMaterial): X509Certificate[] => {

@@ -1,6 +1,7 @@
 // `limits:` of relay.yaml: defaults are those of the code, one key moves one bound, and nonsense is refused by name.
 
 import {
+  DEFAULT_ADDRESS_VALIDATIONS,
   DEFAULT_CONNECTION_RATES,
   DEFAULT_FAIR_QUEUE_LIMITS,
   DEFAULT_HALF_OPEN_LIMITS,
@@ -21,6 +22,7 @@ void t.test('nothing said is every default', async (t) => {
     maxConnections: 12_000,
     sources: DEFAULT_SOURCE_LIMITS,
     halfOpen: DEFAULT_HALF_OPEN_LIMITS,
+    validations: DEFAULT_ADDRESS_VALIDATIONS,
     rates: DEFAULT_CONNECTION_RATES,
     machine: DEFAULT_RELAY_LIMITS,
     queue: DEFAULT_FAIR_QUEUE_LIMITS,

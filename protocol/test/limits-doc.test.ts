@@ -41,8 +41,12 @@ void t.test('every exported bound is documented', async (t) => {
 /** An exported constant by its name; a private one, or a key of a table of limits, out of its source. */
 function valueOf(name: string, file: string): number | undefined {
   const source = read(file);
-  const [table, key] = name.split('.');
-  if (key !== undefined) return (protocol as unknown as Record<string, Record<string, number>>)[table!]?.[key];
+  const [table, ...keys] = name.split('.');
+  if (keys.length > 0) {
+    let value: unknown = (protocol as Record<string, unknown>)[table!];
+    for (const key of keys) value = (value as Record<string, unknown> | undefined)?.[key];
+    return typeof value === 'number' ? value : undefined;
+  }
   const exported = (protocol as Record<string, unknown>)[name];
   if (typeof exported === 'number' && new RegExp(`export const ${name}\\b`).test(source)) return exported;
   const assigned = new RegExp(`(?:const ${name} = |^  ${name}: )([^;,\\n]+)[;,]`, 'm').exec(source)?.[1];

@@ -38,13 +38,13 @@ export interface HostileClientInit {
   readonly credentials: Credentials;
   /** Port of the relay on 127.0.0.1. */
   readonly port: number;
+  /** The address this client sends from. Default 127.0.0.1; any of 127/8 is another source. */
+  readonly from?: string;
   /** The SNI, and what the relay's certificate is checked against. */
   readonly serverName: string;
   /** Shows no certificate; `credentials` then only serve to check the relay's. */
   readonly anonymous?: boolean;
   readonly alpn?: string;
-  /** The address it comes from; any of 127/8. Default 127.0.0.1. */
-  readonly from?: string;
   /** What it announces of itself in QUIC, such as windows. */
   readonly profile?: Partial<QuicConfigInit>;
   /** Never reads its control stream. */

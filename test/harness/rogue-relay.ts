@@ -71,7 +71,7 @@ export class RogueRelay {
     return {
       onEstablished: (connection) => {
         this.#clients.set(id, { connection });
-        const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+        const read = connection.readPeerIdentity();
         if (!read.ok) return connection.close(read.code);
         const { identity, services: certificateServices, fingerprint, serial } = read;
         this.#machine.handleConnected(id, { identity, certificateServices, fingerprint, serial, observed: connection.peerAddress }, performance.now());

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { MIN_INITIAL_BYTES, openPlainSocket, type DatagramSocket } from '@ztna/protocol';
+import { MIN_INITIAL_BYTES, openPlainSocket, SharedRetryKeys, type DatagramSocket, type SocketAddress } from '@ztna/protocol';
 import { LossyNetwork, seededRandom } from '@ztna/protocol/testing';
 import { eventually } from './eventually.js';
 import { confirm, createPair, createUdpPair, type Pair } from './pair.js';
@@ -10,7 +10,7 @@ import { outerClient, outerServer } from './pki.js';
 import { Recorder, StreamCollector } from './recorder.js';
 
 /** A version 1 Initial that carries nothing but noise. */
-const junkInitial = (token: Buffer = Buffer.alloc(0), dcid = randomBytes(8), version = 1, size = MIN_INITIAL_BYTES): Buffer => {
+const junkInitial = (token: Buffer = Buffer.alloc(0), dcid: Buffer = randomBytes(8), version = 1, size = MIN_INITIAL_BYTES): Buffer => {
   const head = Buffer.concat([
     Buffer.of(0xc0, 0, 0, 0, version), Buffer.of(dcid.length), dcid, Buffer.of(8), randomBytes(8),
     Buffer.of(0x40 | (token.length >> 8), token.length & 0xff), token, Buffer.of(0x44, 0x80),
@@ -20,6 +20,7 @@ const junkInitial = (token: Buffer = Buffer.alloc(0), dcid = randomBytes(8), ver
 
 interface Stranger {
   readonly received: Buffer[];
+  readonly local: SocketAddress;
   send(packet: Buffer): void;
   /** Resolves when everything sent so far was handled: a version negotiation answer came back. */
   settled(): Promise<void>;
@@ -42,6 +43,7 @@ const createStranger = async (t: Test, pair: Pair): Promise<Stranger> => {
   const send = (packet: Buffer): void => socket.sendRun(packet, packet.length, packet.length, host, port);
   return {
     received,
+    local: socket.local,
     send,
     settled: () => new Promise((resolve) => {
       onFence = resolve;
@@ -244,4 +246,49 @@ t.test('the control connection takes one stream; a stream that nobody wants is r
   t.equal(connection.isEstablished, true);
   t.equal(connection.streamCount, 0);
   t.equal(pair.accepted[0]!.connection!.streamCount, 0);
+});
+
+/** The token of the Retry that came last, and the connection id it is bound to. */
+const readRetry = (retry: Buffer): { token: Buffer; scid: Buffer } => {
+  const scidAt = 6 + retry[5]! + 1;
+  return { scid: Buffer.from(retry.subarray(scidAt, scidAt + 16)), token: Buffer.from(retry.subarray(scidAt + 16, -16)) };
+};
+
+t.test('beyond the rate no Retry is sent and no token opened, each counted; forged tokens do not use up the Retries', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer(), validations: { perSecond: 0, burst: 3 } });
+  const stranger = await createStranger(t, pair);
+  for (let i = 0; i < 5; i++) stranger.send(junkInitial(randomBytes(40), randomBytes(16)));
+  await stranger.settled();
+  t.equal(pair.server.drops.retry_token_invalid, 3);
+  t.equal(pair.server.drops.address_validation_rate, 2);
+  for (let i = 0; i < 5; i++) stranger.send(junkInitial());
+  await stranger.settled();
+  t.equal(stranger.received.length, 3);
+  t.equal(pair.server.drops.address_validation_rate, 4);
+  pair.server.updateServer({ validations: { perSecond: 0, burst: 100 } });
+  const near = new Recorder();
+  pair.connect(outerClient(), near);
+  await near.established();
+});
+
+t.test('an address validated by one relay is validated for all with the same key file, and for no other', async (t) => {
+  const fileKey = randomBytes(32);
+  const of = (key: Buffer) => createUdpPair(t, { serverConfig: outerServer(), retryKeys: new SharedRetryKeys(key) });
+  const [first, second, stranger3] = [await of(fileKey), await of(fileKey), await of(randomBytes(32))];
+  const stranger = await createStranger(t, first);
+  stranger.send(junkInitial());
+  await stranger.settled();
+  const { token, scid } = readRetry(stranger.received[0]!);
+  for (const { server } of [second, stranger3]) {
+    server.onPacket(junkInitial(token, scid), stranger.local.host, stranger.local.port);
+    server.onBatchEnd();
+  }
+  t.equal(second.server.handshakes.begun, 1);
+  t.equal(second.server.drops.retry_token_invalid, 0);
+  t.equal(stranger3.server.handshakes.begun, 0);
+  t.equal(stranger3.server.drops.retry_token_invalid, 1);
+  const changed = new SharedRetryKeys(randomBytes(32));
+  first.server.updateServer({ retryKeys: changed });
+  first.server.onPacket(junkInitial(token, scid), stranger.local.host, stranger.local.port);
+  t.equal(first.server.handshakes.begun, 1, 'a token under way when the file changed is still good');
 });

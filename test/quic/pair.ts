@@ -3,7 +3,7 @@
 import type { Test } from 'tap';
 import {
   Endpoint, openPlainSocket,
-  type Admission, type ConnectionHandler, type DatagramSocket, type EndpointConnection, type EndpointInit, type QuicConfig, type SocketAddress,
+  type Admission, type ConnectionHandler, type DatagramSocket, type EndpointConnection, type EndpointInit, type QuicConfig, type Rate, type RetryKeys, type SocketAddress,
 } from '@ztna/protocol';
 import { LossyNetwork, type LossyNetworkInit, type LossySocket } from '@ztna/protocol/testing';
 import { eventually } from './eventually.js';
@@ -27,6 +27,8 @@ export interface PairInit {
   readonly retry?: boolean;
   readonly maxConnections?: number;
   readonly admission?: Admission;
+  readonly validations?: Rate;
+  readonly retryKeys?: RetryKeys;
   readonly accept?: (peer: SocketAddress) => Recorder | undefined;
 }
 
@@ -42,6 +44,8 @@ export const createPair = (t: Test, init: PairInit): Pair => {
       config: init.serverConfig,
       retry: init.retry ?? true,
       maxConnections: init.maxConnections ?? 1000,
+      ...(init.validations ? { validations: init.validations } : {}),
+      ...(init.retryKeys ? { retryKeys: init.retryKeys } : {}),
       ...(init.admission ? { admission: init.admission } : {}),
       accept: (peer) => {
         const recorder = accept(peer);

@@ -24,6 +24,7 @@ class ScriptedMachine {
   readonly disconnects: Disconnected[] = [];
   readonly controls: ControlMessage[] = [];
   established = 0;
+  answered = false;
   readonly commands: unknown[] = [];
   #waiting: (() => void) | undefined;
 
@@ -41,6 +42,10 @@ class ScriptedMachine {
 
   handleTimeout(): void {
     return undefined;
+  }
+
+  handleAnswered(): void {
+    this.answered = true;
   }
 
   handleEstablished(): void {
@@ -110,6 +115,35 @@ t.test('a relay that does not answer is relay_unreachable at its address, and th
   await driver.stop();
   t.equal(openSockets(), 0);
   t.equal(machine.disconnects.length, 1);
+});
+
+t.test('a relay that answers with Retry and then no more is said to be up', async (t) => {
+  const relay = new Endpoint({
+    socket: await openPlainSocket({ host: '127.0.0.1', port: 0 }),
+    server: { config: outerServer(), retry: true, maxConnections: 10, admission: { admit: () => 'source_handshake_rate' }, accept: () => undefined },
+  });
+  t.teardown(() => relay.close('no_error'));
+  const { machine, driver } = createDriver(t, { port: relay.local.port }, { config: outerClient({ idleTimeoutMs: 300 }) });
+  machine.dial();
+  driver.pump();
+  const { code, reason } = await machine.disconnected();
+  t.equal(code, 'relay_unreachable');
+  t.match(reason, /^relay relay-1 at 127\.0\.0\.1:\d+ \(UDP\) answered, but took no handshake on/);
+  t.equal(machine.answered, true);
+});
+
+t.test('a relay that takes no more connections is connection_refused, with its name and reason', async (t) => {
+  const relay = new Endpoint({
+    socket: await openPlainSocket({ host: '127.0.0.1', port: 0 }),
+    server: { config: outerServer(), retry: true, maxConnections: 10, admission: { admit: () => 'source_connections' }, accept: () => undefined },
+  });
+  t.teardown(() => relay.close('no_error'));
+  const { machine, driver } = createDriver(t, { port: relay.local.port });
+  machine.dial();
+  driver.pump();
+  const { code, reason } = await machine.disconnected();
+  t.equal(code, 'connection_refused');
+  t.match(reason, /^relay relay-1 at 127\.0\.0\.1:\d+ takes no more connections: too many connections from this address/);
 });
 
 t.test('a socket that cannot be opened is an unreachable relay too', async (t) => {

@@ -173,7 +173,7 @@ t.test('a new private key is for new connections; those that stand go on, and ar
   const server = await startServer(t);
   const older = await startClient(t, server);
   const newKey = new ResetKey(randomBytes(48));
-  server.endpoint.setServerConfig(outerServer(), newKey);
+  server.endpoint.updateServer({ config: outerServer(), resetKey: newKey });
   const newer = await startClient(t, server);
   older.recorder.forgetDatagrams();
   await confirm(older.recorder, server.accepted[0]!);

@@ -2,10 +2,9 @@
 // relay. The next address starts when the one before has failed, or has not answered for a while
 // (RFC 8305 §5); the first to get through wins, the others are given up. One UDP socket per address.
 
-import { readCertificateIdentity } from '../config/certificate-identity.js';
 import { failureMeaning, type FailureCode } from '../failure-codes.js';
 import { relayDnsName, type Identity } from '../identity.js';
-import type { Disconnection } from '../machine/client/link-types.js';
+import { describeSilence, type Disconnection } from '../machine/client/link-types.js';
 import type { ConnectionEnd } from '../quic/connection-end.js';
 import { Endpoint } from '../quic/endpoint.js';
 import type { ConnectionHandler, EndpointConnection } from '../quic/endpoint-connection.js';
@@ -23,6 +22,10 @@ export interface RelayDialInit {
   readonly openSocket: (address: SocketAddress) => Promise<DatagramSocket>;
   /** Default: the system's resolver. */
   readonly resolve?: (relay: RelayAddress) => Promise<readonly SocketAddress[]>;
+  /** A handler threw: a fault of ours. Default: a process warning. */
+  readonly onHandlerError?: (error: unknown) => void;
+  /** Something came from an address of the relay, though no handshake is done. */
+  onAnswered(): void;
   /** The relay answered and is who it should be. Called at most once; the other handlers only after it. */
   onEstablished(connection: EndpointConnection): void;
   onDatagram(connection: EndpointConnection, payload: Buffer, length: number): void;
@@ -88,7 +91,7 @@ export class RelayDial {
     try {
       const socket = await openSocket(anyAddressFor(peer));
       if (candidate.over) return await socket.close();
-      candidate.endpoint = new Endpoint({ socket });
+      candidate.endpoint = new Endpoint({ socket, onHandlerError: this.#init.onHandlerError });
       candidate.connection = candidate.endpoint.connect(peer, relayDnsName(relay.name, trustDomain), config, this.#handlerOf(candidate));
     } catch (error) {
       this.#lose(candidate, { code: 'relay_unreachable', reason: (error as Error).message });
@@ -112,8 +115,9 @@ export class RelayDial {
       onDatagram: (connection, payload, length) => {
         if (this.#winner === candidate) this.#init.onDatagram(connection, payload, length);
       },
-      onDelivered: () => {
+      onDelivered: (connection) => {
         if (this.#winner === candidate) this.#init.onDelivered();
+        else if (!this.#winner && connection.hasHeard) this.#init.onAnswered();
       },
       onEnd: (_connection, end) => this.#lose(candidate, describeEnd(end, this.#init.relay, candidate)),
     };
@@ -122,7 +126,7 @@ export class RelayDial {
   /** TLS has checked CA and name; the role is ours to check. */
   #checkRelay(connection: EndpointConnection): Disconnection | undefined {
     const { relay, trustDomain } = this.#init;
-    const read = readCertificateIdentity(connection.quic.peerCertificate() ?? new Uint8Array(0));
+    const read = connection.readPeerIdentity();
     if (!read.ok) return { code: read.code, reason: `the relay's certificate: ${read.reason}` };
     const identity: Identity = read.identity;
     if (identity.role === 'relay' && identity.name === relay.name && identity.trustDomain === trustDomain) return undefined;
@@ -163,7 +167,8 @@ export class RelayDial {
 /** Says which relay, where, and whose certificate: a code alone leaves a person looking on the wrong side. */
 const describeEnd = ({ code, by, reason }: ConnectionEnd, { name }: RelayAddress, { peer, connection }: Candidate): Disconnection => {
   const relay = `relay ${name} at ${formatAddress(peer)}`;
-  if (by === 'timeout' && code === 'handshake_timeout') return { code: 'relay_unreachable', reason: `no answer from ${relay} (UDP)` };
+  if (by === 'timeout' && code === 'handshake_timeout') return { code: 'relay_unreachable', reason: describeSilence(`${relay} (UDP)`, connection?.hasHeard ?? false) };
+  if (code === 'connection_refused') return { code, reason: `${relay} takes no more connections: ${reason}` };
   if (!code.startsWith('certificate_') || !connection) return { code, reason };
   const whose = by === 'local' ? `the certificate of ${relay} was refused` : `${relay} refused this side's certificate`;
   return { code, reason: `${whose}: ${failureMeaning(code)}` };

@@ -25,6 +25,8 @@ export interface RelayDriverInit<Extra extends Command> extends Pick<RelayDialIn
   readonly config: QuicConfig;
   readonly carrier: SessionCarrier;
   readonly openSocket: (address: SocketAddress) => Promise<DatagramSocket>;
+  /** A handler threw: a fault of ours. Default: a process warning. */
+  readonly onHandlerError?: (error: unknown) => void;
   /** Commands that are not the link's: sessions, and events for the log. */
   readonly perform: (command: Extra | EventCommand) => void;
 }
@@ -87,7 +89,7 @@ export class RelayDriver<Extra extends Command> {
   }
 
   #dial(link: LinkId, relay: RelayAddress): void {
-    const { carrier, identity, config, openSocket, resolve } = this.#init;
+    const { carrier, identity, config, openSocket, resolve, onHandlerError, machine } = this.#init;
     const attempt: Attempt = {
       link,
       over: false,
@@ -97,6 +99,8 @@ export class RelayDriver<Extra extends Command> {
         config,
         openSocket,
         ...(resolve ? { resolve } : {}),
+        ...(onHandlerError ? { onHandlerError } : {}),
+        onAnswered: () => machine.handleAnswered(link),
         onEstablished: (connection) => this.#establish(attempt, connection),
         onDatagram: (connection, payload, length) => {
           if (attempt.over || !carrier.receive(payload, length, connection)) this.unclaimedDatagrams++;

@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { SessionCarrier } from '../carrier/session-carrier.js';
 import { quicPems } from '../config/tls-material.js';
 import { formatIdentity } from '../identity.js';
+import { reportHandlerErrors } from '../log/handler-errors.js';
 import type { Logger } from '../log/logger.js';
 import type { ClientMachine } from '../machine/client/client-machine.js';
 import type { Command } from '../machine/client/command-queue.js';
@@ -58,6 +59,7 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
       config: createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), maxStreams: 0 }),
       carrier,
       openSocket: (address) => openDatagramSocket(address, { mode: udp }),
+      onHandlerError: reportHandlerErrors(log),
       perform: (command) => (isEvent(command) ? this.#report(command) : perform(command)),
     });
   }

@@ -1,6 +1,7 @@
 // Notices that files changed, by looking at them: works for renames, for the symlink swaps of
 // Kubernetes secrets, and on any file system, where change notifications each miss one of these.
 
+import { statSync, type BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
 /** A revocation must take effect within a second; a handful of stat calls a second cost nothing. */
@@ -32,9 +33,10 @@ export class WatchedFiles {
     this.#arm();
   }
 
-  /** Watches other files from now on; how they are at the next look is where they start from. */
+  /** Watches other files from now on; those that are new to it start from how they are now. */
   setPaths(paths: readonly string[]): void {
     this.#paths = paths;
+    for (const path of paths) if (!this.#seen.has(path)) this.#seen.set(path, fingerprintNow(path));
   }
 
   stop(): void {
@@ -49,10 +51,13 @@ export class WatchedFiles {
 
   async #look(): Promise<void> {
     const lookedAt = Date.now();
-    const now = await fingerprints(this.#paths);
+    const paths = this.#paths;
+    const now = await fingerprints(paths);
     if (this.#stopped) return;
-    const changed = this.#paths.filter((path) => this.#seen.has(path) && this.#seen.get(path) !== now.get(path));
+    const changed = paths.filter((path) => this.#seen.has(path) && this.#seen.get(path) !== now.get(path));
     const before = this.#lookedAt;
+    // Paths that came while looking start from when they came.
+    for (const path of this.#paths) if (!now.has(path) && this.#seen.has(path)) now.set(path, this.#seen.get(path)!);
     this.#seen = now;
     this.#lookedAt = lookedAt;
     this.#arm();
@@ -69,12 +74,22 @@ const fingerprints = async (paths: readonly string[]): Promise<Map<string, strin
 /** Follows symlinks. Inode and change time tell a file replaced by one of the same size and date. */
 const fingerprint = async (path: string): Promise<string> => {
   try {
-    const { dev, ino, size, ctimeNs, mtimeNs } = await stat(path, { bigint: true });
-    return [dev, ino, size, ctimeNs, mtimeNs].join(' ');
+    return describe(await stat(path, { bigint: true }));
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    return describeFault(error);
   }
 };
 
 /** Out of a fingerprint, in ms since the Unix epoch; 0 for a file that cannot be read. */
 const changeTime = (fingerprint: string): number => Number(fingerprint.split(' ')[3] ?? 0) / 1e6;
+const fingerprintNow = (path: string): string => {
+  try {
+    return describe(statSync(path, { bigint: true }));
+  } catch (error) {
+    return describeFault(error);
+  }
+};
+
+const describe = ({ dev, ino, size, ctimeNs, mtimeNs }: BigIntStats): string => [dev, ino, size, ctimeNs, mtimeNs].join(' ');
+
+const describeFault = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unreadable';

@@ -49,8 +49,8 @@ const translate = (error: QuicError, by: 'local' | 'peer'): { code: FailureCode;
 
 const transportCode = (code: number, by: 'local' | 'peer'): FailureCode => {
   if (code === 0) return 'no_error';
-  // The application closed before the handshake was complete: its own code may not travel yet (RFC 9000 §10.2.3).
   if (code === CONNECTION_REFUSED) return 'connection_refused';
+  // The application closed before the handshake was complete: its own code may not travel yet (RFC 9000 §10.2.3).
   if (code === APPLICATION_ERROR) return 'connection_lost';
   if (code < TLS_ALERT_BASE || code > TLS_ALERT_BASE + 0xff) return 'protocol_error';
   const alert = code - TLS_ALERT_BASE;

@@ -1,6 +1,7 @@
 // One QUIC connection at an endpoint: its streams, datagrams and life cycle, turned into handler
 // calls. The endpoint feeds it packets and flushes it; it does no I/O of its own.
 
+import { readCertificateIdentity } from '../config/certificate-identity.js';
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
 import type { SocketAddress } from '../udp/datagram-socket.js';
 import { clipText } from '../wire/clip-text.js';
@@ -80,6 +81,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   filedAt = -1;
   isDirty = false;
   isTouched = false;
+  /** Something came from the peer, be it a Retry. */
+  hasHeard = false;
   /** The path packets are expected on; another one is looked up in QUIC's own table. */
   path: PathInfo;
   sawOtherPath = false;
@@ -114,6 +117,16 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** The peer's address as this side sees it. */
   get peerAddress(): SocketAddress {
     return this.quic.activePath()?.peer ?? this.path.from;
+  }
+
+  /** DER of the peer's leaf certificate, the one TLS verified; empty before the handshake is complete. */
+  get peerCertificate(): Uint8Array {
+    return this.quic.peerCertificate() ?? new Uint8Array(0);
+  }
+
+  /** Whom that certificate speaks for. Parses it: ask once. */
+  readPeerIdentity(): ReturnType<typeof readCertificateIdentity> {
+    return readCertificateIdentity(this.peerCertificate);
   }
 
   get streamCount(): number {

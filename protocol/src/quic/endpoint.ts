@@ -12,8 +12,7 @@ import type { FailureCode } from '../failure-codes.js';
 import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import type { ConnectionEnd } from './connection-end.js';
 import { EndpointConnection, type ConnectionHandler, type ConnectionOwner } from './endpoint-connection.js';
-import type { EndpointInit, ServerInit } from './endpoint-init.js';
-import type { ResetKey } from './connection-families.js';
+import type { EndpointInit, ServerChanges, ServerInit } from './endpoint-init.js';
 import { CONNECTION_ID_BYTES, ConnectionTable, randomConnectionId } from './connection-table.js';
 import { FirstContact, type FirstInitial } from './first-contact.js';
 import { FIXED_BIT, LONG_HEADER_BIT, longHeaderDestination } from './long-header.js';
@@ -21,7 +20,6 @@ import { createPacketDrops, type PacketDropReason, type PacketDrops } from './pa
 import { PacketRuns } from './packet-runs.js';
 import type { PathInfo, QuicConfig } from './port.js';
 import { acceptQuic, connectQuic } from './quiche-adapter.js';
-import type { RetryKeys } from './retry-keys.js';
 import { ServerHandshakes, type HandshakeCounts } from './server-handshakes.js';
 import { StatelessResets } from './stateless-resets.js';
 import { TimerWheel } from './timer-wheel.js';
@@ -58,7 +56,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.turnAt = performance.now();
     this.#runs = new PacketRuns(socket);
     this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, this.turnAt);
-    this.#firstContact = new FirstContact(this.#runs, server?.retry ?? true, server?.retryKeys, this.resets?.firstId);
+    this.#firstContact = new FirstContact(this.#runs, server ?? { retry: true }, this.resets?.firstId);
     this.#wheel = new TimerWheel(this.turnAt);
     this.#timer = new WheelTimer(this.#wheel, () => this.#advanceTimers());
     socket.start(this);
@@ -83,20 +81,12 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     return this.#handshakes.counts;
   }
 
-  /** Certificates and CA for handshakes from now on; connections keep what they began with. */
-  setServerConfig(config: QuicConfig, resetKey?: ResetKey): void {
-    if (this.#server) this.#server = { ...this.#server, config };
-    if (resetKey) this.resets?.setKey(resetKey);
-  }
-
-  /** For connections from now on; nobody is turned out. */
-  setMaxConnections(maxConnections: number): void {
-    if (this.#server) this.#server = { ...this.#server, maxConnections };
-  }
-
-  /** For Retry tokens from now on; those sealed with the keys before stay good for as long as they would have been. */
-  setRetryKeys(keys: RetryKeys): void {
-    this.#firstContact.setRetryKeys(keys);
+  /** Takes hold for handshakes from now on; connections keep what they began with, and nobody is turned out. */
+  updateServer(changes: ServerChanges): void {
+    if (!this.#server) return;
+    this.#server = { ...this.#server, ...changes };
+    this.#firstContact.update(changes);
+    if (changes.resetKey) this.resets?.setKey(changes.resetKey);
   }
 
   /**
@@ -271,6 +261,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   #touch(connection: EndpointConnection): void {
     if (connection.isTouched) return;
     connection.isTouched = true;
+    connection.hasHeard = true;
     this.#touched.push(connection);
   }
 
@@ -296,6 +287,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     }
     if (typeof place === 'object') place.release();
     this.#firstContact.refuse(initial, opened, host, port);
+    server.onTurnedAway?.(opened, path.from);
     return this.#drop(opened);
   }
 

@@ -1,16 +1,19 @@
 // What to do with a long-header packet that belongs to no connection: answer with Version Negotiation or
 // Retry, admit it, or drop it with a reason. Keeps no state per peer until its address is validated (RFC 9000 §8.1).
 
+import { performance } from 'node:perf_hooks';
+import { BucketRate, TokenBucket, type Rate } from '../limits/token-bucket.js';
+import type { ServerChanges, ServerInit } from './endpoint-init.js';
 import { writeInitialClose } from './initial-close.js';
 import { CONNECTION_ID_BYTES, randomConnectionId } from './connection-table.js';
 import { MIN_INITIAL_BYTES, MIN_INITIAL_DCID_BYTES, parseLongHeader, QUIC_V1, type LongHeader } from './long-header.js';
 import type { PacketDropReason } from './packet-drops.js';
 import type { PacketRuns } from './packet-runs.js';
 import { writeRetry, writeVersionNegotiation } from './quiche-adapter.js';
-import { RandomRetryKeys, type RetryKeys } from './retry-keys.js';
+import { RandomRetryKeys } from './retry-keys.js';
 import { RetryTokens } from './retry-tokens.js';
 
-export type FirstContactDrop = 'initial_too_small' | 'long_header_malformed' | 'unknown_connection' | 'retry_token_invalid';
+export type FirstContactDrop = 'initial_too_small' | 'long_header_malformed' | 'unknown_connection' | 'address_validation_rate' | 'retry_token_invalid';
 
 /** A handshake that may begin. */
 export interface FirstInitial {
@@ -41,16 +44,29 @@ export class FirstContact {
   readonly #tokens: RetryTokens;
   readonly #newId: () => Buffer;
 
+  /** Of Retry packets, and of tokens opened: apart, so that forged tokens keep nobody from getting a good one. */
+  #retries: TokenBucket | undefined;
+  #opens: TokenBucket | undefined;
+
   /** @param newId first ids of connections, `CONNECTION_ID_BYTES` long */
-  constructor(runs: PacketRuns, retry: boolean, keys: RetryKeys = new RandomRetryKeys(), newId: () => Buffer = randomConnectionId) {
+  constructor(
+    runs: PacketRuns,
+    { retry, retryKeys = new RandomRetryKeys(), validations }: Pick<ServerInit, 'retry' | 'retryKeys' | 'validations'>,
+    newId: () => Buffer = randomConnectionId,
+  ) {
     this.#runs = runs;
     this.#retry = retry;
-    this.#tokens = new RetryTokens(keys);
+    this.#tokens = new RetryTokens(retryKeys);
     this.#newId = newId;
+    this.update({ validations });
   }
 
-  setRetryKeys(keys: RetryKeys): void {
-    this.#tokens.setKeys(keys);
+  update({ retryKeys, validations }: Pick<ServerChanges, 'retryKeys'> & { validations?: Rate | undefined }): void {
+    if (retryKeys) this.#tokens.setKeys(retryKeys);
+    if (!validations) return;
+    const rate = new BucketRate(validations);
+    this.#retries = new TokenBucket(rate, performance.now());
+    this.#opens = new TokenBucket(rate, performance.now());
   }
 
   /** The views in a `FirstInitial` are valid while `packet` is. */
@@ -66,7 +82,10 @@ export class FirstContact {
     }
     if (header.type !== 0) return 'unknown_connection';
     if (!this.#retry) return this.#admitUnproven(header);
-    if (header.token.length === 0) return this.#sendRetry(header, host, port);
+    const isFirst = header.token.length === 0;
+    const bucket = isFirst ? this.#retries : this.#opens;
+    if (bucket && !bucket.take(performance.now())) return 'address_validation_rate';
+    if (isFirst) return this.#sendRetry(header, host, port);
     const originalId = this.#tokens.open(header.token, host, port, header.dcid);
     if (!originalId || header.dcid.length !== CONNECTION_ID_BYTES) return 'retry_token_invalid';
     return { id: Buffer.from(header.dcid), originalId, clientId: header.scid, clientChosenId: header.dcid };

@@ -5,6 +5,7 @@ export const PACKET_DROP_REASONS = [
   'unknown_connection',
   'initial_too_small',
   'long_header_malformed',
+  'address_validation_rate',
   'retry_token_invalid',
   'half_open_limit',
   'source_handshake_rate',

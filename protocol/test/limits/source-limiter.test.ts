@@ -211,3 +211,40 @@ class NaiveLimiter {
     this.#sources.get(source)!.connections--;
   }
 }
+
+t.test('other limits hold from then on, for known sources too; who holds more keeps it and gets no more', async (t) => {
+  const limiter = new SourceLimiter(SMALL, 0);
+  const held = [0, 0, 0].map((now) => limiter.admit(1, now) as SourceEntry);
+  limiter.setLimits({ ...SMALL, connections: 1, handshakes: { perSecond: 1000, burst: 1000 } });
+  t.equal(limiter.admit(1, 1000), 'source_connections');
+  t.equal(limiter.connections, 3);
+  for (const entry of held) limiter.release(entry);
+  t.ok(admit(limiter, 1, 1000));
+  t.equal(limiter.admit(1, 1000), 'source_connections');
+  limiter.setLimits({ ...SMALL, connections: 2 });
+  t.ok(admit(limiter, 1, 5000));
+  t.equal(limiter.connections, 2);
+});
+
+t.test('a smaller table shrinks as its sources are forgotten', async (t) => {
+  const limiter = new SourceLimiter({ ...SMALL, sources: 100 }, 0);
+  for (let source = 0; source < 100; source++) admitAndRelease(limiter, source, 0);
+  t.equal(limiter.size, 100);
+  limiter.setLimits({ ...SMALL, sources: 10 });
+  for (let source = 1000; source < 1100; source++) admitAndRelease(limiter, source, 10_000);
+  t.equal(limiter.size, 10);
+});
+
+t.test('half-open places follow other limits', async (t) => {
+  const limit = new HalfOpenLimit({ handshakes: 2, timeoutMs: 100, pressedTimeoutMs: 10 });
+  limit.tryEnter();
+  limit.tryEnter();
+  t.equal(limit.tryEnter(), 0);
+  limit.setLimits({ handshakes: 4, timeoutMs: 1000, pressedTimeoutMs: 1000 });
+  t.equal(limit.tryEnter(), 1000);
+  limit.setLimits({ handshakes: 1, timeoutMs: 50, pressedTimeoutMs: 50 });
+  t.equal(limit.tryEnter(), 0);
+  for (let i = 0; i < 3; i++) limit.leave();
+  t.equal(limit.inFlight, 0);
+  t.equal(limit.tryEnter(), 50);
+});

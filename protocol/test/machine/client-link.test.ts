@@ -62,6 +62,18 @@ t.test('names the address of a relay that does not answer', (t) => {
   t.end();
 });
 
+t.test('says of a relay that answered and took no handshake on that it is up', (t) => {
+  const rig = linkRig();
+  rig.start();
+  rig.step((link) => link.handleAnswered());
+  rig.timeout();
+  t.match(rig.machine.lastFailure, { code: 'relay_unreachable', reason: /^relay relay-1 answered, but took no handshake on \(it limits them per address and in all\) within 5000 ms$/ });
+  rig.timeout();
+  rig.timeout();
+  t.match(rig.machine.lastFailure?.reason, /^no answer from relay/, 'of this dial alone');
+  t.end();
+});
+
 t.test('gives up a dial after 5 s as relay_unreachable', (t) => {
   const rig = linkRig();
   const startedAt = rig.clock.now;

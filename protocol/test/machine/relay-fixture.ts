@@ -79,6 +79,8 @@ export class RelayFixture {
   /** What the driver says of its queues. */
   isStrained = false;
   readonly machine: RelayMachine;
+  /** The machine's own: what is written here holds for its next decision. */
+  readonly limits: { -readonly [Key in keyof RelayLimits]: RelayLimits[Key] };
   /** What the verifier was given, in order. */
   readonly verified: unknown[] = [];
   now = 0;
@@ -86,6 +88,7 @@ export class RelayFixture {
   #request = 0;
 
   constructor({ limits = {}, rates = {}, policy = POLICY }: { limits?: Partial<RelayLimits>; rates?: Partial<ConnectionRates>; policy?: Policy } = {}) {
+    this.limits = { ...DEFAULT_RELAY_LIMITS, ...limits };
     this.machine = new RelayMachine({
       identity: { trustDomain: TRUST_DOMAIN, role: 'relay', name: 'relay-1' },
       software: 'relay/1.0',
@@ -98,7 +101,7 @@ export class RelayFixture {
       },
       randomU32: () => this.#tag++,
       wallClock: () => EPOCH_MS + this.now,
-      limits: { ...DEFAULT_RELAY_LIMITS, ...limits },
+      limits: this.limits,
       rates: new ConnectionRateTable({ ...AMPLE_RATES, ...rates }),
       isStrained: () => this.isStrained,
     });

@@ -1,7 +1,7 @@
 // The relay's bounds: what is refused at them, and what frees room again.
 
 import t from 'tap';
-import { DEFAULT_RELAY_LIMITS, type RelayLimits } from '@ztna/protocol';
+import { DEFAULT_RELAY_LIMITS, DeadlineList, type RelayLimits } from '@ztna/protocol';
 import { incomingOf, messages, RelayFixture } from './relay-fixture.js';
 
 t.test('keeps the documented defaults', (t) => {
@@ -33,6 +33,33 @@ t.test('bounds the sessions of one agent over all its connections, not those of 
   t.same(refusal(relay, 1), 'too_many_sessions: 3 are open');
   relay.disconnect(3);
   relay.session(1, 'web');
+  t.end();
+});
+
+t.test('limits may change while it runs: sessions that are open stay, decisions to come follow', (t) => {
+  const relay = withWeb({ maxSessionsPerAgent: 2 });
+  relay.session(1, 'web');
+  relay.session(1, 'web');
+  relay.limits.maxSessionsPerAgent = 3;
+  relay.session(1, 'web');
+  relay.limits.maxSessionsPerAgent = 1;
+  t.same(refusal(relay, 1), 'too_many_sessions: 3 are open');
+  t.equal(relay.machine.stats().sessions, 3);
+  t.end();
+});
+
+t.test('a shorter time to answer holds for opens to come, and none of them is given up before an earlier one', (t) => {
+  const list = [] as string[];
+  let timeoutMs = 1000;
+  const deadlines = new DeadlineList<string>(() => timeoutMs);
+  deadlines.set('first', 0);
+  timeoutMs = 10;
+  deadlines.set('second', 100);
+  t.equal(deadlines.takeDue(999), undefined);
+  for (let item; (item = deadlines.takeDue(1000)); ) list.push(item);
+  t.same(list, ['first', 'second']);
+  deadlines.set('third', 2000);
+  t.equal(deadlines.earliest, 2010);
   t.end();
 });
 

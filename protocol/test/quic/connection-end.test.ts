@@ -23,11 +23,12 @@ t.test('every TLS alert has a code, the same from either side but for bad_certif
   t.match(readConnectionEnd(connection({ peer: transport(0x12a) }), false), { code: 'certificate_invalid' });
 });
 
-t.test('transport errors are protocol errors, but for a close in good order and an application that may not speak yet', async (t) => {
-  for (const code of [1, 2, 3, 4, 5, 0x0a, 0x0d, 0x10, 0xff, 0x200, 0x3fff]) {
+t.test('transport errors are protocol errors, but for a close in good order, a refusal, and an application that may not speak yet', async (t) => {
+  for (const code of [1, 3, 4, 5, 0x0a, 0x0d, 0x10, 0xff, 0x200, 0x3fff]) {
     t.match(readConnectionEnd(connection({ peer: transport(code) }), true), { code: 'protocol_error', by: 'peer' }, `${code}`);
   }
   t.match(readConnectionEnd(connection({ peer: transport(0) }), true), { code: 'no_error' });
+  t.match(readConnectionEnd(connection({ peer: transport(2) }), false), { code: 'connection_refused' });
   t.match(readConnectionEnd(connection({ peer: transport(0x0c) }), false), { code: 'connection_lost' });
 });
 

@@ -84,6 +84,11 @@ export abstract class ClientMachine<Extra extends Command> {
     this.onStopped();
   }
 
+  /** Something came from the relay being dialed, though the handshake is not done. */
+  handleAnswered(link: LinkId): void {
+    this.links.get(link)?.handleAnswered();
+  }
+
   handleEstablished(link: LinkId, now: number): void {
     this.links.get(link)?.handleEstablished(now);
   }

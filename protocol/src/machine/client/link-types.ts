@@ -22,6 +22,10 @@ export const relayIdentity = ({ trustDomain, name }: RelayTarget): Identity => (
 export const describeRelay = ({ name, address }: RelayTarget): string =>
   address === undefined ? `relay ${name}` : `relay ${name} at ${address} (UDP)`;
 
+/** The relay answered a first packet (Retry) and then no more: it is up, and turns handshakes away for the moment. */
+export const describeSilence = (relay: string, answered: boolean): string =>
+  answered ? `${relay} answered, but took no handshake on (it limits them per address and in all)` : `no answer from ${relay}`;
+
 export interface LinkInit {
   readonly role: 'agent' | 'connector';
   /** Name and version, for the relay's log; at most 256 characters. */

@@ -19,7 +19,7 @@ import { Keepalive } from './keepalive.js';
 import { printable } from '../../wire/printable-text.js';
 import { closeFailure, helloAckFault, type LinkFailure } from './link-failure.js';
 import { LinkReporter } from './link-reporter.js';
-import { CONNECTION_COMMANDS, describeRelay, onlyLink, relayIdentity } from './link-types.js';
+import { CONNECTION_COMMANDS, describeRelay, describeSilence, onlyLink, relayIdentity } from './link-types.js';
 import type { Disconnection, LinkCommand, LinkFault, LinkId, LinkInit, LinkPlace, LinkState, RelayTarget } from './link-types.js';
 import { NO_USER, type LinkUser } from './link-user.js';
 
@@ -38,6 +38,7 @@ export class Link<Extra extends Command = never> {
   #departing = false;
   /** Of the current state, `ready` excepted: that one has the keepalive's. */
   #deadline: number | undefined;
+  #answered = false;
   #greeted = false;
   #readySince: number | undefined;
   #keepalive: Keepalive | undefined;
@@ -119,6 +120,10 @@ export class Link<Extra extends Command = never> {
     this.#leaveConnection('stopped', undefined);
   }
 
+  handleAnswered(): void {
+    this.#answered = true;
+  }
+
   handleEstablished(now: number): void {
     if (this.#state !== 'dialing') return;
     this.#state = 'registering';
@@ -180,7 +185,7 @@ export class Link<Extra extends Command = never> {
     if (this.#deadline === undefined || now < this.#deadline) return;
     if (this.#state === 'waiting') return this.#dial(now);
     const { dialTimeoutMs, registerTimeoutMs } = this.#limits;
-    if (this.#state === 'dialing') return this.#giveUp('relay_unreachable', `no answer from ${describeRelay(this.relay)} within ${dialTimeoutMs} ms`, now);
+    if (this.#state === 'dialing') return this.#giveUp('relay_unreachable', `${describeSilence(describeRelay(this.relay), this.#answered)} within ${dialTimeoutMs} ms`, now);
     this.#giveUp('handshake_timeout', `no ${this.#greeted ? 'registerAck' : 'helloAck'} within ${registerTimeoutMs} ms`, now);
   }
 
@@ -250,6 +255,7 @@ export class Link<Extra extends Command = never> {
 
   #dial(now: number): void {
     this.#state = 'dialing';
+    this.#answered = false;
     this.#deadline = now + this.#limits.dialTimeoutMs;
     this.#commands.push({ kind: 'dial', link: this.id, relay: this.#relay });
   }

@@ -1,4 +1,5 @@
-// Deadlines of one kind, all the same time ahead, therefore due in the order they were set: a linked
+// Deadlines of one kind, all the same time ahead, therefore due in the order they were set (when that time
+// is made shorter, a new one waits for those before it): a linked
 // list gives O(1) set, cancel and earliest, with nothing left behind by a cancelled one.
 
 interface Node<Item> {
@@ -9,13 +10,13 @@ interface Node<Item> {
 }
 
 export class DeadlineList<Item> {
-  readonly #timeoutMs: number;
+  readonly #timeoutMs: () => number;
   readonly #nodes = new Map<Item, Node<Item>>();
   #first: Node<Item> | undefined;
   #last: Node<Item> | undefined;
 
-  /** @param timeoutMs the same for every item */
-  constructor(timeoutMs: number) {
+  /** @param timeoutMs the same for every item; read when one is set */
+  constructor(timeoutMs: () => number) {
     this.#timeoutMs = timeoutMs;
   }
 
@@ -30,7 +31,7 @@ export class DeadlineList<Item> {
 
   /** An item has one deadline: cancel it before setting it again. */
   set(item: Item, now: number): void {
-    const node: Node<Item> = { item, deadline: now + this.#timeoutMs, previous: this.#last, next: undefined };
+    const node: Node<Item> = { item, deadline: Math.max(now + this.#timeoutMs(), this.#last?.deadline ?? -Infinity), previous: this.#last, next: undefined };
     if (this.#last === undefined) this.#first = node;
     else this.#last.next = node;
     this.#last = node;

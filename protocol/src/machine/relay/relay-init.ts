@@ -19,6 +19,7 @@ export interface RelayMachineInit {
   readonly randomU32: () => number;
   /** Milliseconds since the Unix epoch. Read once per registration, for the times in its token. */
   readonly wallClock: () => number;
+  /** Read at every decision: whoever owns the object may change it, for decisions to come. */
   readonly limits: RelayLimits;
   readonly rates: ConnectionRateTable;
   /** Asked once per open: true while the queues hold so much that no session is to be added. */

@@ -45,7 +45,7 @@ export class RelayMachine {
     const shared = { registry: this.#registry, outbox: this.#outbox, drain: this.#drain, limits };
     this.#init = init;
     this.#connections = new ConnectionTable(rates);
-    this.#greetings = new DeadlineList(limits.helloTimeoutMs);
+    this.#greetings = new DeadlineList(() => limits.helloTimeoutMs);
     this.#table = new SessionTable(init.randomU32);
     this.#broker = new SessionBroker({ ...shared, table: this.#table, policy, isStrained });
     const close = this.#close.bind(this);

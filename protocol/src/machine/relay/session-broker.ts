@@ -46,7 +46,7 @@ export class SessionBroker {
   constructor(components: SessionBrokerComponents) {
     this.#components = components;
     this.#policy = components.policy;
-    this.#pending = new DeadlineList(components.limits.acceptTimeoutMs);
+    this.#pending = new DeadlineList(() => components.limits.acceptTimeoutMs);
   }
 
   /** Sessions, pending ones included. */
