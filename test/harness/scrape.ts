@@ -37,11 +37,12 @@ export const parseScrape = (text: string): ScrapedFamily[] => {
 const parseSample = (line: string, { name, type }: ScrapedFamily): Sample => {
   const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
   if (!match) throw new Error(`not a sample: ${line}`);
-  const suffix = match[1]!.slice(name.length);
+  const series = match[1]!;
+  const suffix = series.slice(name.length);
   const allowed = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
-  if (!match[1]!.startsWith(name) || !allowed.includes(suffix)) throw new Error(`${match[1]} in the family ${name}`);
+  if (!series.startsWith(name) || !allowed.includes(suffix)) throw new Error(`${series} in the family ${name}`);
   const labels = Object.fromEntries([...(match[2] ?? '').matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)].map(([, key, value]) => [key!, value!]));
-  return { name: match[1]!, labels, value: Number(match[3]) };
+  return { name: series, labels, value: Number(match[3]) };
 };
 
 /** The sum of the series of that name whose labels match; undefined when there is none. */

@@ -19,19 +19,21 @@ export interface TcpBackend {
 export interface TcpBackendOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
+  /** Default: a free one. */
+  readonly port?: number;
   /** What the address says instead of `host`, such as a DNS name. */
   readonly name?: string;
 }
 
 /** Starts a backend on a port of its own; it ends with the test. Errors of its sockets are for `onConnection` to see. */
-export const startTcpBackend = async (t: Test, onConnection: (socket: Socket) => void = () => undefined, { host = '127.0.0.1', name }: TcpBackendOptions = {}): Promise<TcpBackend> => {
+export const startTcpBackend = async (t: Test, onConnection: (socket: Socket) => void = () => undefined, { host = '127.0.0.1', port: wanted = 0, name }: TcpBackendOptions = {}): Promise<TcpBackend> => {
   const accepted: Socket[] = [];
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     accepted.push(socket);
     socket.on('error', () => undefined); // tests listen for what they expect
     onConnection(socket);
   });
-  server.listen(0, host);
+  server.listen(wanted, host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const shown = name ?? (host.includes(':') ? `[${host}]` : host);

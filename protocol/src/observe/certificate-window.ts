@@ -57,7 +57,10 @@ function* pathOf(chain: readonly X509Certificate[], roots: readonly X509Certific
     const issued = (candidate: X509Certificate): boolean => current.checkIssued(candidate);
     // A renewed CA keeps its name and key: the one that lasts longest is what handshakes can rest on.
     const root = roots.filter(issued).sort((a, b) => Date.parse(b.validTo) - Date.parse(a.validTo))[0];
-    if (root) return yield root;
+    if (root) {
+      yield root;
+      return;
+    }
     const issuer = [...left].find(issued);
     if (!issuer) return;
     left.delete(issuer);

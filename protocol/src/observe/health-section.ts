@@ -41,9 +41,9 @@ interface Guarded {
 /** For `superRefine`: nobody gets at /metrics over a network without showing something. */
 export const checkHealthGuard = ({ listen, metrics, token, tls = false, clients = [] }: Guarded, context: z.RefinementCtx): void => {
   const fault = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
-  if (clients.length > 0 && !tls) fault('clients', 'needs `tls: true`: a client can only show a certificate over TLS');
+  if (clients.length > 0 && !tls) fault('clients', 'must come with `tls: true`: a client can only show a certificate over TLS');
   if (isLoopback(listen.host) || !metrics || token !== undefined || clients.length > 0) return;
-  fault('listen', 'is not a loopback address, and whoever reached it could read /metrics: set `token` (or `clients` with `tls`), or `metrics: false` for probes alone');
+  fault('listen', 'must be a loopback address, as whoever reaches it could read /metrics; else set `token`, or `clients` with `tls`, or `metrics: false` for probes alone');
 };
 
 /** The keys for a process whose certificate may serve TLS; check them with `checkHealthGuard`. @param port the default one, on loopback */
