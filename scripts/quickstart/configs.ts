@@ -31,6 +31,13 @@ log:
   format: json   # or pretty, for people
 `;
 
+/** Off without this section. */
+const HEALTH_SECTION = `\
+# /healthz, /readyz and /metrics over HTTP. Any free port here (health_listening in the log says which); on a host: 127.0.0.1:9433
+health:
+  listen: 127.0.0.1:0
+`;
+
 export const privateAppConfig = (): string => `\
 # The private web app: an ordinary program that knows nothing of the overlay. Not part of the product.
 
@@ -62,6 +69,7 @@ policy: policy.yaml
 # How long SIGTERM lets sessions finish; default 30s.
 drainTimeout: 2s
 
+${HEALTH_SECTION}
 ${LOG_SECTION}`;
 
 export const policyConfig = (): string => `\
@@ -90,6 +98,7 @@ services:
     # Checked end to end, on top of the relay's policy: a relay that lies gets nobody in.
     allow: [${AGENT}]
 
+${HEALTH_SECTION}
 ${LOG_SECTION}`;
 
 /** @param relay host:port @param port 0: any free one */
