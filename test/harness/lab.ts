@@ -66,12 +66,15 @@ export class Lab {
   }
 
   static create(t: LabOwner): Lab {
-    const lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN }));
+    let lab: Lab | undefined;
+    // Before the folder is asked for: tap removes it first when nothing was to be torn down before.
     t.teardown(async () => {
+      if (!lab) return;
       const secrets = labSecrets(lab);
       await lab.stop();
       assertNoSecretsShown(lab, secrets);
     });
+    lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN }));
     return lab;
   }
 
