@@ -98,7 +98,8 @@ export class RelayClient implements ConnectionHandler {
     if (this.#id !== undefined) this.#server.forwarder.handleFlushed(this.#id, connection.turnAt);
   }
 
-  onDelivered(): void {
+  onDelivered(connection: EndpointConnection): void {
+    if (connection.quic.account.isExcessive(this.#id !== undefined)) this.#endExcess(connection);
     this.#server.pump();
   }
 
@@ -124,6 +125,14 @@ export class RelayClient implements ConnectionHandler {
     if (this.#server.machine.admitControl(id, performance.now())) return true;
     this.#server.pauses.add(this);
     return false;
+  }
+
+  /** QUIC holds of this client what no bound of its own covers; the end of the connection frees it. */
+  #endExcess(connection: EndpointConnection): void {
+    const code = 'protocol_error';
+    const reason = 'sends QUIC much that is neither a message nor a datagram nor an acknowledgement due';
+    if (this.#id === undefined) connection.close(code, reason);
+    else this.#server.machine.handleControlFault(this.#id, { code, reason, fatal: true }, performance.now());
   }
 
   /** The client ended its control stream, or does not read it, while its connection stands. */

@@ -18,6 +18,8 @@ const TIMES = { short: { attack: 500, baseline: 250 }, full: { attack: 2_500, ba
 /** Longer than any attack lasts: a newcomer who waits this long was kept out. */
 const NEWCOMER_TIMEOUT_MS = 5_000;
 
+/** Of attacks that go by amount. */
+const MAX_ATTACK_MS = 10_000;
 /** A third of the outer idle timeout. */
 const KEEPALIVE_MS = 10_000;
 
@@ -120,10 +122,17 @@ export class AbuseLab {
     for (let end; (end = this.#afterwards.pop()); ) await end();
   }
 
-  /** Yields until the attack has lasted long enough; `pauseMs` between two rounds, 0: one turn of the event loop. */
-  async *rounds(pauseMs = 0): AsyncGenerator<number, void, void> {
-    const until = performance.now() + this.attackMs;
-    for (let round = 0; performance.now() < until; round++) {
+  /**
+   * Yields until the attack has lasted long enough and, if `isEnough` is given, that says so too, within ten seconds.
+   * `pauseMs` between two rounds; 0: one turn of the event loop.
+   */
+  async *rounds(pauseMs = 0, isEnough: () => boolean = () => true): AsyncGenerator<number, void, void> {
+    const start = performance.now();
+    const goesOn = (): boolean => {
+      const lasted = performance.now() - start;
+      return lasted < this.attackMs || (lasted < MAX_ATTACK_MS && !isEnough());
+    };
+    for (let round = 0; goesOn(); round++) {
       yield round;
       await (pauseMs > 0 ? sleep(pauseMs) : new Promise((resolve) => setImmediate(resolve)));
     }

@@ -3,6 +3,7 @@
 // outcomes are numbers, so that the datagram path allocates nothing of ours.
 
 import type { SocketAddress } from '../udp/datagram-socket.js';
+import type { PacketAccount } from './packet-account.js';
 
 /** Both ends of a network path, as the binding wants them with every packet. */
 export interface PathInfo {
@@ -60,6 +61,8 @@ export const DATAGRAM_UNSUPPORTED = 3;
 export type DatagramOutcome = 0 | 1 | 2 | 3;
 
 export interface QuicConnection {
+  /** What its packets brought. */
+  readonly account: PacketAccount;
   /** Feeds one packet; it is decrypted in place. False when it was refused. */
   receive(packet: Uint8Array, path: PathInfo): boolean;
   /** Writes the next packet to send and returns its length, 0 when there is none; its destination is in `sentTo`. */

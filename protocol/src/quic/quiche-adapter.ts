@@ -5,6 +5,7 @@
 import { quiche } from '@matrixai/quic/native/index.js';
 import type { Config, Connection, ConnectionError } from '@matrixai/quic/native/types.js';
 import type { SocketAddress } from '../udp/datagram-socket.js';
+import { PacketAccount } from './packet-account.js';
 import {
   DATAGRAM_QUEUE_FULL,
   DATAGRAM_QUEUED,
@@ -120,6 +121,7 @@ export const writeVersionNegotiation = (scid: Uint8Array, dcid: Uint8Array, into
   quiche.negotiateVersion(scid, dcid, into);
 
 class QuicheConnection implements QuicConnection {
+  readonly account = new PacketAccount();
   sentTo: SocketAddress;
   lastReadFin = false;
   lastStreamError = 0;
@@ -131,8 +133,11 @@ class QuicheConnection implements QuicConnection {
   }
 
   receive(packet: Uint8Array, path: PathInfo): boolean {
+    const { account } = this;
+    const authenticBefore = account.isSuspicious ? this.#native.stats().recv : -1;
     try {
       this.#native.recv(packet, path);
+      if (authenticBefore < 0 || this.#native.stats().recv !== authenticBefore) account.addPacket(packet.length);
       return true;
     } catch {
       return false; // a fatal one is in localError()
@@ -153,7 +158,10 @@ class QuicheConnection implements QuicConnection {
 
   receiveDatagram(into: Uint8Array): number {
     try {
-      return this.#native.dgramRecv(into) ?? -1;
+      const length = this.#native.dgramRecv(into);
+      if (length === null) return -1;
+      this.account.addReceived(length);
+      return length;
     } catch {
       // Larger than any datagram we announced room for: take it off the queue and let it fail the header check.
       this.#native.dgramRecvVec();
@@ -171,7 +179,9 @@ class QuicheConnection implements QuicConnection {
 
   sendDatagram(payload: Uint8Array): DatagramOutcome {
     try {
-      return this.#native.dgramSend(payload) === null ? DATAGRAM_QUEUE_FULL : DATAGRAM_QUEUED;
+      if (this.#native.dgramSend(payload) === null) return DATAGRAM_QUEUE_FULL;
+      this.account.addSent(payload.length);
+      return DATAGRAM_QUEUED;
     } catch (error) {
       return (error as Error).message === 'BufferTooShort' ? DATAGRAM_TOO_LARGE : DATAGRAM_UNSUPPORTED;
     }
@@ -195,6 +205,7 @@ class QuicheConnection implements QuicConnection {
       const read = this.#native.streamRecv(id, into);
       if (read === null) return STREAM_BLOCKED;
       this.lastReadFin = read[1];
+      this.account.addReceived(read[0]);
       return read[0];
     } catch (error) {
       return this.#streamFault(error);
@@ -203,7 +214,10 @@ class QuicheConnection implements QuicConnection {
 
   writeStream(id: number, bytes: Uint8Array, fin: boolean): number {
     try {
-      return this.#native.streamSend(id, bytes, fin) ?? STREAM_BLOCKED;
+      const taken = this.#native.streamSend(id, bytes, fin);
+      if (taken === null) return STREAM_BLOCKED;
+      this.account.addSent(taken);
+      return taken;
     } catch (error) {
       return this.#streamFault(error);
     }

@@ -8,7 +8,7 @@ import {
 import { anonymousFlood, certifiedFlood, foreignFlood, halfHandshakes } from './handshakes.js';
 import { borrowedChain, lookalikeCertificates, lookalikeServices, stolenTokens } from './identity.js';
 import { edgeSizes, initialFlood, junkFlood, largePackets, shortHeaderFlood, smallInitials, versionLoops } from './junk.js';
-import { migrationStorm, retireStorm, stolenPackets } from './migration.js';
+import { corruptedPackets, migrationStorm, retireStorm, stolenPackets } from './migration.js';
 import { nothing } from './nothing.js';
 import {
   connectionIdFlood, cryptoFlood, forgeWorks, fragmentFlood, frameViolations, optimisticAck, pathChallengeFlood, streamFlood,
@@ -28,7 +28,7 @@ export const ATTACKS = (): Attack[] => [
   cborBombs, unknownTypes, pingFlood, partialFrames, endedStreams,
   registrationFlood, badRegistrations, openFlood, abandonedSessions, othersHandles, thousandNames,
   malformedDatagrams, unregisteredDatagrams, slotScan, lateDatagrams, datagramFlood, neighbourFlood, deafReceiver, keepaliveFlood,
-  migrationStorm, stolenPackets, retireStorm,
+  migrationStorm, stolenPackets, corruptedPackets, retireStorm,
   anonymousFlood, foreignFlood, certifiedFlood, halfHandshakes,
   silentConnector(), slowLoris(), neverReads(), expiredToken(),
 ];

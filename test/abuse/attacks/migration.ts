@@ -5,6 +5,7 @@ import type { AbuseLab } from '../abuse-lab.js';
 import { Findings, tally, type Attack } from '../attack.js';
 import { encodeHeader } from '@ztna/protocol';
 import { RoamingSocket, sendFrom, WilfulSocket } from '../hostile/sockets.js';
+import { UdpSwarm } from '../hostile/udp-swarm.js';
 
 const ADDRESSES = 24;
 const KEEPALIVE = encodeHeader({ type: 1, slot: 0, tag: 0 });
@@ -51,6 +52,36 @@ export const stolenPackets: Attack = {
     }
     const moved = victim.messages.filter(({ type }) => type === 'observedAddress').length;
     return new Findings().equal(moved, 0, 'moved').check(!victim.hasEnded, 'the victim was cut off').seen(`${replayed} packets replayed, victim moved ${moved} times`);
+  },
+};
+
+const CORRUPT_PACKETS = 12_000;
+
+/** Somebody on the path who reads connection ids and can add packets, but has no keys. */
+export const corruptedPackets: Attack = {
+  name: "somebody else's packets with a bit changed, 12 000 and more of them",
+  expected: 'dropped, and not held against the victim: its connection stands where it was',
+  async run(lab) {
+    let socket: WilfulSocket | undefined;
+    const victim = await lab.join('agent', 'trudy', [], { wrapSocket: (inner) => (socket = new WilfulSocket(inner)) });
+    victim.sendDatagram(Buffer.concat([KEEPALIVE, Buffer.alloc(1_200)]));
+    await victim.whenDatagrams(1);
+    const [packet] = socket!.sent.filter(({ length, [0]: first }) => length > 1_200 && (first! & 0x80) === 0).slice(-1);
+    if (!packet) throw new Error('no large packet was recorded');
+    const swarm = lab.keep(await UdpSwarm.open(lab.port, [lab.source(), lab.source()]));
+    for await (const _ of lab.rounds(0, () => swarm.packetsSent >= CORRUPT_PACKETS)) {
+      for (let i = 0; i < 32; i++) {
+        packet[packet.length - 1 - (i % 16)]! ^= 1 + i;
+        swarm.send(packet);
+      }
+    }
+    await victim.roundTrip();
+    const moved = victim.messages.filter(({ type }) => type === 'observedAddress').length;
+    return new Findings()
+      .check(!victim.hasEnded, 'the victim was cut off')
+      .equal(moved, 0, 'moved')
+      .equal(swarm.packetsReceived, 0, 'answers')
+      .seen(`${swarm.packetsSent} packets, ${(swarm.bytesSent / 1024 / 1024).toFixed(1)} MiB; the victim's connection stands`);
   },
 };
 

@@ -53,6 +53,11 @@ export class FrameForge {
     return new FrameForge(client, socket!, native!, lab.port, Buffer.from(secret, 'hex'));
   }
 
+  /** Gives the relay time to act on what was sent last. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, 300));
+  }
+
   /** One 1-RTT packet with these frames. */
   send(...frames: readonly Uint8Array[]): void {
     const header = Buffer.concat([Buffer.of(0x43), this.#native.destinationId()]);
