@@ -22,6 +22,8 @@ export interface Attack {
   readonly expected: string;
   /** Largest growth of the relay's resident memory while it lasts, MiB. Default 64: some bursts of garbage between two collections. */
   readonly growthMiB?: number;
+  /** Takes a minute; left out of short runs. */
+  readonly isLong?: boolean;
   /** Starts what needs time (a timeout to pass, a token to expire); called when the lab has started. */
   prepare?(lab: AbuseLab): Promise<void>;
   run(lab: AbuseLab): Promise<Seen>;

@@ -18,7 +18,9 @@ export interface SuiteOptions {
 /** @returns a row for each attack, the relay's counters taken into account */
 export const runSuite = async (owner: LabOwner, { intensity, only, onRow }: SuiteOptions): Promise<Row[]> => {
   const rows: Row[] = [];
-  let waiting: readonly Attack[] = ATTACKS().filter(({ name }) => only.length === 0 || only.some((part) => name.includes(part)));
+  const isWanted = ({ name, isLong = false }: Attack): boolean =>
+    only.length === 0 ? intensity === 'full' || !isLong : only.some((part) => name.includes(part));
+  let waiting: readonly Attack[] = ATTACKS().filter(isWanted);
   while (waiting.length > 0) {
     const lab = await AbuseLab.start(owner, intensity);
     await Promise.all(waiting.map(async (attack) => attack.prepare?.(lab)));

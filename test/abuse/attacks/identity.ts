@@ -93,7 +93,7 @@ export const lookalikeServices: Attack = {
       dnsNames: LOOKALIKE_SERVICES.map((service) => raw(`${service}.svc.${TRUST_DOMAIN}`)),
       notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS),
     });
-    const credentials = withCa(lab, { certificatePem, keyPem } as IssuedCertificate);
+    const credentials = withCa(lab, { certificatePem, keyPem });
     const rogue = await dial(lab, credentials);
     rogue.hello('connector').register(forgeToken(lab, credentials, 'rogue-any', { role: 'connector', identity: `spiffe://${TRUST_DOMAIN}/connector/rogue`, services: ['web'] }));
     const first = await Promise.race([rogue.take('registerNack').catch(() => undefined), rogue.ended.then(() => undefined), lab.patience()]);

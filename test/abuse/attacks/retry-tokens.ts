@@ -136,6 +136,7 @@ export const expiredToken = (): Attack => {
   return {
     name: `Retry tokens older than ${RETRY_TOKEN_TTL_MS / 1000} s, with the handshakes they were made for`,
     expected: 'dropped as retry_token_invalid; a fresh one from the same socket is let in',
+    isLong: true,
     async prepare(lab) {
       halves = await HalfHandshakes.open(lab.port, [lab.source()], readCredentials(lab.lab, 'mallory'), relayDnsName('relay-1', TRUST_DOMAIN));
       halves.hold = true;
