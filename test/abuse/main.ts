@@ -1,10 +1,15 @@
-// npm run abuse [-- --short] [parts of names]: runs the attacks and prints the table. Exit code 0 only if all held.
+// npm run abuse [-- --short | --list] [parts of names]: runs the attacks and prints the table. Exit code 0 only if
+// all held. --list prints names and expectations as docs/abuse.md has them.
 
 import { Owner } from './owner.js';
-import { formatRow, summary } from './report.js';
+import { formatRow, listAttacks, summary } from './report.js';
 import { runSuite } from './run-suite.js';
 
 const args = process.argv.slice(2);
+if (args.includes('--list')) {
+  console.log(listAttacks());
+  process.exit(0);
+}
 const owner = new Owner();
 const only = args.filter((arg) => !arg.startsWith('--'));
 try {

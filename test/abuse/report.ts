@@ -2,6 +2,7 @@
 // innocent transfer; and its last line.
 
 import type { Counters } from './attack.js';
+import { ATTACKS } from './attacks/index.js';
 import type { Row } from './run-attack.js';
 
 /** What the relay counted falls short of what the attacks together should have made it count: each of those rows broke. */
@@ -30,6 +31,10 @@ export const formatRow = ({ attack, seen, faults, counted, memory, slowdown, bas
     ...faults.map((fault) => `      FAULT     ${fault}`),
   ].join('\n');
 };
+
+/** A table in Markdown. */
+export const listAttacks = (): string =>
+  ['| attack | expected |', '|---|---|', ...ATTACKS().map(({ name, expected }) => `| ${name} | ${expected} |`)].join('\n');
 
 export const summary = (rows: readonly Row[]): string => {
   const broke = rows.filter(({ faults }) => faults.length > 0).length;

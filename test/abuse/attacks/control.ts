@@ -12,28 +12,36 @@ const CONTROL_RATE = 100;
 const CONTROL_BURST = 200;
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
-/** {"type": "ping"} with a second "type". */
-const DUPLICATE = hex('a2' + '6474797065' + '6470696e67' + '6474797065' + '646f70656e');
+/** A lawful ping, but for one more key: only what is wrong with that can make it refused, as unknown keys are ignored. */
+const pingWith = (entries: number, more: Uint8Array): Uint8Array => frameControl(Buffer.concat([hex('a' + (2 + entries).toString(16) + '6474797065' + '6470696e67' + '6974696d657374616d70' + '01'), more]));
+/** "x" and what it is. */
+const x = (...value: readonly Uint8Array[]): Buffer => Buffer.concat([hex('6178'), ...value]);
 const announce = (length: number): Buffer => {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(length);
   return bytes;
 };
 
+const malformed = (bytes: Uint8Array): { bytes: Uint8Array; code: FailureCode } => ({ bytes, code: 'control_message_malformed' });
+const tooLarge = (bytes: Uint8Array): { bytes: Uint8Array; code: FailureCode } => ({ bytes, code: 'control_message_too_large' });
+
 const BOMBS: Readonly<Record<string, { bytes: Uint8Array; code: FailureCode }>> = {
-  'arrays nested 60 000 deep': { bytes: frameControl(Buffer.alloc(60_000, 0x81)), code: 'control_message_malformed' },
-  'maps nested 10 000 deep': { bytes: frameControl(Buffer.concat(Array.from({ length: 10_000 }, () => hex('a16161')))), code: 'control_message_malformed' },
-  'indefinite lengths nested': { bytes: frameControl(Buffer.alloc(60_000, 0x9f)), code: 'control_message_malformed' },
-  'an array of 2^32 - 1': { bytes: frameControl(hex('9affffffff')), code: 'control_message_malformed' },
-  'a map of 2^64 - 1': { bytes: frameControl(hex('bbffffffffffffffff')), code: 'control_message_malformed' },
-  'a text of 2^63 bytes': { bytes: frameControl(hex('7b8000000000000000')), code: 'control_message_malformed' },
-  'a bignum and a record tag': { bytes: frameControl(hex('d9dff8c24101')), code: 'control_message_malformed' },
-  'duplicate keys': { bytes: frameControl(DUPLICATE), code: 'control_message_malformed' },
-  'a thousand keys': { bytes: frameControl(Buffer.concat([hex('b903e8'), ...Array.from({ length: 1000 }, (_, i) => Buffer.concat([hex('63'), Buffer.from(String(i).padStart(3, '0')), hex('00')]))])), code: 'control_message_malformed' },
-  __proto__keys: { bytes: frameControl(hex('a2' + '6474797065' + '6470696e67' + '695f5f70726f746f5f5f' + 'a0')), code: 'control_message_malformed' },
-  'a frame of 4 GiB announced': { bytes: announce(0xffff_ffff), code: 'control_message_too_large' },
-  'a frame one byte too large': { bytes: announce(MAX_CONTROL_BYTES + 1), code: 'control_message_too_large' },
-  'an empty frame': { bytes: frameControl(new Uint8Array(0)), code: 'control_message_malformed' },
+  'arrays nested 60 000 deep': malformed(pingWith(1, x(Buffer.alloc(60_000, 0x81), hex('00')))),
+  'arrays nested 9 deep': malformed(pingWith(1, x(Buffer.alloc(9, 0x81), hex('00')))),
+  'maps nested 10 000 deep': malformed(pingWith(1, x(...Array.from({ length: 10_000 }, () => hex('a16161')), hex('00')))),
+  'indefinite lengths nested': malformed(frameControl(Buffer.alloc(60_000, 0x9f))),
+  'an array of 2^32 - 1': malformed(pingWith(1, x(hex('9affffffff')))),
+  'a map of 2^64 - 1': malformed(pingWith(1, x(hex('bbffffffffffffffff')))),
+  'a text of 2^63 bytes': malformed(pingWith(1, x(hex('7b8000000000000000')))),
+  'an array of 5000': malformed(pingWith(1, x(hex('991388'), Buffer.alloc(5_000)))),
+  'a bignum': malformed(pingWith(1, x(hex('c24101')))),
+  'a record tag': malformed(pingWith(1, x(hex('d9dff8820001')))),
+  'duplicate keys': malformed(pingWith(1, Buffer.concat([hex('6974696d657374616d70'), hex('02')]))),
+  'a thousand keys': malformed(pingWith(1, x(hex('b903e8'), ...Array.from({ length: 1000 }, (_, i) => Buffer.concat([hex('63'), Buffer.from(String(i).padStart(3, '0')), hex('00')]))))),
+  'a key __proto__': malformed(pingWith(1, Buffer.concat([hex('695f5f70726f746f5f5f'), hex('a0')]))),
+  'a frame of 4 GiB announced': tooLarge(announce(0xffff_ffff)),
+  'a frame one byte too large': tooLarge(announce(MAX_CONTROL_BYTES + 1)),
+  'an empty frame': malformed(frameControl(new Uint8Array(0))),
 };
 
 export const cborBombs: Attack = {
@@ -43,6 +51,9 @@ export const cborBombs: Attack = {
     const findings = new Findings();
     const codes: string[] = [];
     const hello = encodeControl({ type: 'hello', versions: [1], software: 'hostile', role: 'agent' });
+    const lawful = await lab.dial('mallory');
+    lawful.sendRaw(hello).sendRaw(pingWith(1, x(hex('8100'))));
+    await lawful.take('pong');
     for (const [what, { bytes, code }] of Object.entries(BOMBS)) {
       const client = await lab.dial('mallory');
       client.sendRaw(hello).sendRaw(bytes);

@@ -12,6 +12,7 @@ import type { ManagedProcess } from '../../harness/managed-process.js';
 const REGISTRATIONS = { rate: 5, burst: 10 };
 const OPENS = { rate: 50, burst: 100 };
 const PENDING_OPENS = 64;
+const ACCEPT_TIMEOUT_S = 5;
 
 const codesOf = (client: HostileClient, type: 'registerNack' | 'openFailed'): string[] =>
   client.messages.filter((message) => message.type === type).map((message) => ('code' in message ? message.code : ''));
@@ -177,17 +178,20 @@ export const silentConnector = (): Attack => {
     },
     async run(lab) {
       const mallory = await lab.join('agent', 'mallory');
+      const asked = performance.now();
       mallory.open('mute', 1);
       const failed = await mallory.take('openFailed');
+      const seconds = (performance.now() - asked) / 1000;
       for await (const _ of lab.rounds(50)) void _;
       const exit = await Promise.race([agent.exited, lab.sinceStart(45_000).then(() => 'still waiting')]);
       const line = agent.stderrLines.find((text) => text.startsWith('ztna-agent:')) ?? 'nothing said';
       lab.keep(connector);
       return new Findings()
         .equal(failed.code, 'connector_timeout', 'an open without an answer')
+        .check(seconds < ACCEPT_TIMEOUT_S + 3, `refused after ${seconds.toFixed(1)} s only`)
         .equal(exit, 1, 'exit of the agent')
         .check(line.includes('connector_timeout'), line)
-        .seen(`open: ${failed.code}; agent: ${line.slice(0, 60)}`);
+        .seen(`open: ${failed.code} after ${seconds.toFixed(1)} s; agent: ${line.slice(0, 60)}`);
     },
   };
 };
