@@ -126,18 +126,28 @@ class QuicheConnection implements QuicConnection {
   lastReadFin = false;
   lastStreamError = 0;
   readonly #native: Connection;
+  /** Packets QUIC had authenticated before the next; -1 while nobody counts. */
+  #authentic = -1;
 
   constructor(native: Connection, peer: SocketAddress) {
     this.#native = native;
     this.sentTo = peer;
   }
 
+  /** Whether QUIC authenticated the packet it was given last; only while the account is suspicious. */
+  #isAuthentic(): boolean {
+    const before = this.#authentic;
+    this.#authentic = this.#native.stats().recv;
+    return this.#authentic !== before;
+  }
+
   receive(packet: Uint8Array, path: PathInfo): boolean {
-    const { account } = this;
-    const authenticBefore = account.isSuspicious ? this.#native.stats().recv : -1;
+    const { isSuspicious } = this.account;
+    if (!isSuspicious) this.#authentic = -1;
+    else if (this.#authentic < 0) this.#authentic = this.#native.stats().recv;
     try {
       this.#native.recv(packet, path);
-      if (authenticBefore < 0 || this.#native.stats().recv !== authenticBefore) account.addPacket(packet.length);
+      if (!isSuspicious || this.#isAuthentic()) this.account.addPacket(packet.length);
       return true;
     } catch {
       return false; // a fatal one is in localError()

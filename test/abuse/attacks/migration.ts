@@ -69,8 +69,8 @@ export const corruptedPackets: Attack = {
     const [packet] = socket!.sent.filter(({ length, [0]: first }) => length > 1_200 && (first! & 0x80) === 0).slice(-1);
     if (!packet) throw new Error('no large packet was recorded');
     const swarm = lab.keep(await UdpSwarm.open(lab.port, [lab.source(), lab.source()]));
-    for await (const _ of lab.rounds(0, () => swarm.packetsSent >= CORRUPT_PACKETS)) {
-      for (let i = 0; i < 32; i++) {
+    for await (const _ of lab.rounds(1, () => swarm.packetsSent >= CORRUPT_PACKETS)) {
+      for (let i = 0; i < 12; i++) {
         packet[packet.length - 1 - (i % 16)]! ^= 1 + i;
         swarm.send(packet);
       }
