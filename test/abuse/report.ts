@@ -10,7 +10,7 @@ export const withCounters = (rows: readonly Row[], counters: Counters): Row[] =>
   const due: Record<string, number> = {};
   for (const { counted } of rows) for (const [name, count] of Object.entries(counted)) due[name] = (due[name] ?? 0) + count;
   return rows.map((row) => {
-    const short = Object.keys(row.counted).filter((name) => (counters[name] ?? 0) < due[name]!);
+    const short = Object.keys(row.counted).filter((name) => !((counters[name] ?? 0) >= due[name]!));
     return { ...row, faults: [...row.faults, ...short.map((name) => `counted ${counters[name] ?? 0} ${name}, at least ${due[name] ?? 0} were due`)] };
   });
 };

@@ -77,14 +77,15 @@ export class HostileClient {
   #end: ConnectionEnd | undefined;
   readonly #deaf: boolean;
 
-  private constructor(endpoint: Endpoint, config: QuicConfig, { port, serverName, onDatagram, deaf = false, tap = () => undefined, prepare }: HostileClientInit) {
+  private constructor(endpoint: Endpoint, config: QuicConfig, { port, serverName, onDatagram, deaf = false, tap, prepare }: HostileClientInit) {
     this.#endpoint = endpoint;
     this.#deaf = deaf;
     let establish: () => void = () => undefined;
     let end: (end: ConnectionEnd) => void = () => undefined;
     this.#established = new Promise((resolve) => (establish = resolve));
     this.ended = new Promise((resolve) => (end = resolve));
-    const untap = tapClientConnections(tap, prepare);
+    // Not for everybody: a test may have a tap of its own in place.
+    const untap = tap || prepare ? tapClientConnections(tap ?? (() => undefined), prepare) : () => undefined;
     this.#connection = endpoint.connect({ host: '127.0.0.1', port }, serverName, config, {
       onEstablished: (connection) => {
         this.#openControl(connection);
