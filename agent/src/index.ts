@@ -2,5 +2,6 @@
 export * from './agent-config.js';
 export * from './agent-health.js';
 export * from './agent.js';
+export * from './waiting-flows.js';
 export * from './tcp-listener.js';
 export * from './udp-listener.js';

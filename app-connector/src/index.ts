@@ -5,3 +5,4 @@ export * from './backend-probes.js';
 export * from './connector-health.js';
 export * from './connector-stats.js';
 export * from './service.js';
+export * from './inner-sessions.js';

@@ -47,6 +47,7 @@ export * from './flow/abort-socket.js';
 export * from './flow/flow-gate.js';
 export * from './flow/udp-flow.js';
 export * from './client/relay-address.js';
+export * from './client/relay-dial.js';
 export * from './client/relay-driver.js';
 export * from './client/relay-link.js';
 export * from './config/address-schema.js';

@@ -46,6 +46,10 @@ export class Recorder implements ConnectionHandler {
     this.poke();
   }
 
+  acceptsPath(connection: EndpointConnection, host: string): boolean {
+    return this.also.acceptsPath?.(connection, host) ?? true;
+  }
+
   onMigrated(connection: EndpointConnection): void {
     this.calls.push('migrated');
     this.also.onMigrated?.(connection);

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { issueCertificate } from '@ztna/certs';
 import {
-  Endpoint, openPlainSocket, OUTER_PROFILE, RelayDriver, SessionCarrier,
+  Endpoint, interleaveFamilies, NEXT_ADDRESS_MS, openPlainSocket, OUTER_PROFILE, RelayDriver, SessionCarrier,
   type ControlMessage, type DatagramSocket, type FailureCode, type QuicConfig, type RelayAddress, type RelayDriverInit, type SocketAddress,
 } from '@ztna/protocol';
 import { agentCertificate, authority, configOf, outerClient, outerServer, TRUST_DOMAIN } from './pki.js';
@@ -28,8 +28,8 @@ class ScriptedMachine {
   readonly commands: unknown[] = [];
   #waiting: (() => void) | undefined;
 
-  dial(relay = 0): void {
-    this.commands.push({ kind: 'dial', link: 0, relay });
+  dial(relay = 0, link = 0): void {
+    this.commands.push({ kind: 'dial', link, relay });
   }
 
   nextCommand(): unknown {
@@ -71,7 +71,7 @@ class ScriptedMachine {
   }
 }
 
-const createDriver = (t: Test, relay: Partial<RelayAddress>, options: { config?: QuicConfig; openSocket?: (address: SocketAddress) => Promise<DatagramSocket> } = {}) => {
+const createDriver = (t: Test, relay: Partial<RelayAddress>, options: { config?: QuicConfig; openSocket?: (address: SocketAddress) => Promise<DatagramSocket>; resolve?: () => Promise<SocketAddress[]> } = {}) => {
   const machine = new ScriptedMachine();
   let openSockets = 0;
   const open = options.openSocket ?? openPlainSocket;
@@ -81,6 +81,7 @@ const createDriver = (t: Test, relay: Partial<RelayAddress>, options: { config?:
     relays: [{ name: 'relay-1', host: '127.0.0.1', port: 4433, ...relay }],
     config: options.config ?? outerClient(),
     carrier: new SessionCarrier(),
+    ...(options.resolve ? { resolve: options.resolve } : {}),
     openSocket: async (address) => {
       const socket = await open(address);
       openSockets++;
@@ -103,6 +104,66 @@ t.test('a name that does not resolve is said so', async (t) => {
   driver.pump();
   t.same(await machine.disconnected(), { code: 'relay_unreachable', reason: 'the name no-such-host.invalid does not resolve' });
   t.equal(openSockets(), 0);
+});
+
+t.test('of a name with several addresses the first that answers is taken, and no socket of the others is left', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer() });
+  const silent = await Promise.all([1, 2].map(() => openPlainSocket({ host: '127.0.0.1', port: 0 })));
+  t.teardown(() => Promise.all(silent.map((socket) => socket.close())));
+  const addresses = [...silent.map(({ local }) => local), pair.server.local];
+  const { machine, driver, openSockets } = createDriver(t, { host: 'relay.test' }, { resolve: () => Promise.resolve(addresses) });
+  const started = performance.now();
+  machine.dial();
+  driver.pump();
+  await eventually(() => machine.established === 1);
+  t.ok(performance.now() - started >= 2 * NEXT_ADDRESS_MS, 'each had its time before the next');
+  t.same(driver.outer(0)?.peerAddress, pair.server.local);
+  await eventually(() => openSockets() === 1);
+  t.same(machine.disconnects, []);
+});
+
+t.test('an address that fails makes way for the next at once, and a refusal is what is reported when none is left', async (t) => {
+  const wrong = await createUdpPair(t, { serverConfig: configOf(agentCertificate, OUTER_PROFILE) });
+  const right = await createUdpPair(t, { serverConfig: outerServer() });
+  const { machine, driver } = createDriver(t, { host: 'relay.test' }, { resolve: () => Promise.resolve([wrong.server.local, right.server.local]) });
+  machine.dial();
+  driver.pump();
+  await eventually(() => machine.established === 1);
+  t.same(driver.outer(0)?.peerAddress, right.server.local);
+
+  const silent = await openPlainSocket({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => silent.close());
+  const refused = createDriver(t, { host: 'relay.test' }, { config: outerClient({ idleTimeoutMs: 300 }), resolve: () => Promise.resolve([wrong.server.local, silent.local]) });
+  refused.machine.dial();
+  refused.driver.pump();
+  t.match(await refused.machine.disconnected(), { code: 'certificate_purpose_invalid' });
+  t.equal(refused.machine.disconnects.length, 1);
+  await refused.driver.stop();
+  t.equal(refused.openSockets(), 0);
+});
+
+t.test('addresses of both families take turns, the resolver deciding which begins', async (t) => {
+  const of = (...families: number[]) => families.map((family, n) => ({ family, n }));
+  t.same(interleaveFamilies(of(6, 6, 6, 4)).map(({ n }) => n), [0, 3, 1, 2]);
+  t.same(interleaveFamilies(of(4, 6, 6, 6)).map(({ n }) => n), [0, 1, 2, 3]);
+  t.same(interleaveFamilies(of(4, 4)).map(({ n }) => n), [0, 1]);
+  t.same(interleaveFamilies([]), []);
+});
+
+t.test('two links have a connection each, and the end of one is not that of the other', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer(), accept: () => new Recorder() });
+  const { machine, driver, openSockets } = createDriver(t, { port: pair.server.local.port });
+  machine.dial(0, 0);
+  machine.dial(0, 1);
+  driver.pump();
+  await eventually(() => machine.established === 2);
+  t.not(driver.outer(0), driver.outer(1));
+  machine.commands.push({ kind: 'disconnect', link: 0, code: 'no_error', reason: 'its sessions are over' });
+  driver.pump();
+  t.equal(driver.outer(0), undefined);
+  await eventually(() => openSockets() === 1);
+  t.equal(driver.outer(1)?.isEstablished, true);
+  t.same(machine.disconnects, [], 'who hangs up needs no report');
 });
 
 t.test('a relay that does not answer is relay_unreachable at its address, and the socket is released', async (t) => {

@@ -17,6 +17,8 @@ export interface RelayLimits {
   readonly maxConnectorsPerOpen: number;
   /** Milliseconds a connector has to answer `incoming`. */
   readonly acceptTimeoutMs: number;
+  /** Milliseconds an open session may lie unused; kept to the 30 s between two looks. */
+  readonly sessionIdleMs: number;
   /** Milliseconds from the end of the handshake to `hello`. */
   readonly helloTimeoutMs: number;
   /** Milliseconds; announced in `helloAck`, kept by the QUIC layer. */
@@ -37,6 +39,8 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   maxConnectorsPerOpen: 8,
   // Several intercontinental round trips; a connector answers from memory.
   acceptTimeoutMs: 5_000,
+  // Inner connections idle out after 60 s and close their session; three times that is nobody's any more.
+  sessionIdleMs: 180_000,
   // `hello` is sent in the same flight as the handshake's last message; a third of the idle timeout.
   helloTimeoutMs: 10_000,
   idleTimeoutMs: 30_000,

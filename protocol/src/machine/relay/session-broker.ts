@@ -11,6 +11,7 @@ import { isName } from '../../identity.js';
 import type { ControlMessageOf, SessionHandle } from '../../wire/control-messages.js';
 import { DeadlineList } from './deadline-list.js';
 import type { Drain } from './drain.js';
+import { IdleSweep } from './idle-sweep.js';
 import type { Policy } from './policy.js';
 import type { Registry } from './registry.js';
 import { rejectCode, rejectReason } from './reject-codes.js';
@@ -41,12 +42,14 @@ export class SessionBroker {
   readonly #components: SessionBrokerComponents;
   readonly #sessions = new Set<Session>();
   readonly #pending: DeadlineList<Session>;
+  readonly #sweep: IdleSweep;
   #policy: Policy;
 
   constructor(components: SessionBrokerComponents) {
     this.#components = components;
     this.#policy = components.policy;
     this.#pending = new DeadlineList(() => components.limits.acceptTimeoutMs);
+    this.#sweep = new IdleSweep(this.#sessions, components.table, components.limits.sessionIdleMs);
   }
 
   /** Sessions, pending ones included. */
@@ -59,14 +62,16 @@ export class SessionBroker {
   }
 
   get earliestDeadline(): number | undefined {
-    return this.#pending.earliest;
+    const { earliest } = this.#pending;
+    const { deadline } = this.#sweep;
+    return earliest === undefined || deadline === undefined ? (earliest ?? deadline) : Math.min(earliest, deadline);
   }
 
   open(agent: RelayConnection, message: ControlMessageOf<'open'>, now: number): void {
     const request: SessionRequest = { agent, request: message.request, service: message.service };
     const refusal = this.#refusal(request, now);
     if (refusal !== undefined) return this.#refuse(request, refusal);
-    const session = this.#create(request);
+    const session = this.#create(request, now);
     this.#askNext(session, { code: 'connector_absent', reason: `no connector serves ${session.service}` }, now);
   }
 
@@ -142,6 +147,7 @@ export class SessionBroker {
       const reason = `connector ${session.connector!.name} did not answer within ${acceptTimeoutMs} ms`;
       this.#attemptFailed(session, { code: 'connector_timeout', reason }, now, 'connector_timeout');
     }
+    for (const session of this.#sweep.takeIdle(now)) this.#end(session, 'session_idle');
   }
 
   /** The checks in their order: what an agent may not open tells it nothing about connectors. */
@@ -164,12 +170,13 @@ export class SessionBroker {
     return undefined;
   }
 
-  #create(request: SessionRequest): Session {
+  #create(request: SessionRequest, now: number): Session {
     const { table } = this.#components;
     const { agent } = request;
     const session = new Session(request, table.allocate(agent.id));
     table.attach(session.agentSlot, session);
     this.#sessions.add(session);
+    this.#sweep.handleCreated(now);
     agent.sessions.add(session);
     agent.account.sessions += 1;
     agent.account.pendingOpens += 1;

@@ -2,7 +2,7 @@
 // loads and compares. Owns slots, tags and quarantine; what a session is, and when its two ends are
 // linked, is the broker's. Layout, one entry per END:
 //
-//   slot │ owner (conn, -1 free) │ tag (random u32) │ peer (slot of the other end, -1 not linked)
+//   slot │ owner (conn, -1 free) │ tag (random u32) │ peer (slot of the other end, -1 not linked) │ used (0 or 1)
 
 import type { SessionHandle } from '../../wire/control-messages.js';
 import type { ConnectionId } from './relay-connection.js';
@@ -27,6 +27,8 @@ export class SessionTable<Item> {
   #owners = new Int32Array(INITIAL_SLOTS).fill(FREE);
   #tags = new Uint32Array(INITIAL_SLOTS);
   #peers = new Int32Array(INITIAL_SLOTS).fill(NONE);
+  /** Whether a datagram came from this end since `takeUsed`. */
+  #datagramSeen = new Uint8Array(INITIAL_SLOTS);
   /** Free list as a FIFO through the table: the slot freed after this one. */
   #next = new Int32Array(INITIAL_SLOTS).fill(NONE);
   readonly #items: (Item | undefined)[] = [];
@@ -52,6 +54,7 @@ export class SessionTable<Item> {
     this.#owners[slot] = owner;
     this.#tags[slot] = this.#randomU32();
     this.#peers[slot] = NONE;
+    this.#datagramSeen[slot] = 0;
     return slot;
   }
 
@@ -102,7 +105,15 @@ export class SessionTable<Item> {
     if (peer === NONE) return ROUTE_SLOT_UNKNOWN;
     if (this.#owners[slot] !== conn) return ROUTE_NOT_OWNER;
     if (this.#tags[slot] !== tag) return ROUTE_TAG_MISMATCH;
+    this.#datagramSeen[slot] = 1;
     return peer;
+  }
+
+  /** Whether a datagram was routed from this end since the last call. */
+  takeUsed(slot: number): boolean {
+    const used = this.#datagramSeen[slot] === 1;
+    this.#datagramSeen[slot] = 0;
+    return used;
   }
 
   /** HOT PATH. */
@@ -133,13 +144,16 @@ export class SessionTable<Item> {
     const tags = new Uint32Array(length);
     const peers = new Int32Array(length).fill(NONE);
     const next = new Int32Array(length).fill(NONE);
+    const datagramSeen = new Uint8Array(length);
     owners.set(this.#owners);
     tags.set(this.#tags);
     peers.set(this.#peers);
     next.set(this.#next);
+    datagramSeen.set(this.#datagramSeen);
     this.#owners = owners;
     this.#tags = tags;
     this.#peers = peers;
     this.#next = next;
+    this.#datagramSeen = datagramSeen;
   }
 }

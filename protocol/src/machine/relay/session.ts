@@ -19,6 +19,8 @@ export class Session implements SessionRequest {
   connector: RelayConnection | undefined;
   connectorSlot = -1;
   established = false;
+  /** Passes of the idle sweep in a row that found it unused. */
+  quietPasses = 0;
   /** Connectors asked so far, each at most once. */
   readonly asked: RelayConnection[] = [];
 
