@@ -30,7 +30,7 @@ const PING_INTERVAL_MS = 20_000;
 const PROBE_TIMEOUT_MS = 5_000;
 /** How often a path on trial is looked at, and a connection that is to go once its flows are over. */
 const LOOK_INTERVAL_MS = 100;
-/** A session that was left stays open for packets under way in it: more than they take. */
+/** More than packets under way take: so long a session that was left stays open, and a connection whose last flow is over. */
 const LATE_PACKETS_MS = 1_000;
 
 /** A session of this agent, and what carries it. */
@@ -130,13 +130,19 @@ export class InnerConnection {
     return stream;
   }
 
-  /** Ends it as soon as no flow is left on it; at once if there is none. Moving to another session takes that back. */
+  /**
+   * Ends it once it has had no flow for as long as the last bytes of one may still be under way. Moving to
+   * another session takes that back.
+   */
   linger(): void {
     if (this.#lingering) return;
     this.#lingering = true;
+    let quietSince = performance.now();
     const look = (): void => {
       if (!this.#lingering || this.#connection.hasEnded) return;
-      if (this.#ready && !this.#trial && this.flowCount === 0) this.#connection.abandon('no_error');
+      const now = performance.now();
+      if (!this.#ready || this.#trial || this.flowCount > 0) quietSince = now;
+      if (now - quietSince >= LATE_PACKETS_MS) this.#connection.abandon('no_error');
       else this.#later(look, LOOK_INTERVAL_MS);
     };
     look();
@@ -163,8 +169,11 @@ export class InnerConnection {
     const path = [...this.#paths.values()].find((one) => one.link === link && one.session.slot === session.slot && one.session.tag === session.tag);
     if (!path) return false;
     this.#dropPath(path);
-    if (this.#trial?.path === path) this.#endTrial(undefined);
-    else if (this.#active === path && this.#trial) this.#cutOff = code;
+    if (this.#trial?.path === path) {
+      const cutOff = this.#cutOff;
+      this.#endTrial(undefined);
+      if (cutOff) this.#connection.abandon(cutOff);
+    } else if (this.#active === path && this.#trial) this.#cutOff = code;
     else if (this.#active === path) this.#connection.abandon(code);
     return true;
   }

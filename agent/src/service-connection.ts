@@ -85,8 +85,7 @@ export class ServiceConnection {
       onFailed: (code, reason) => {
         if (connection.hasEnded || this.#closed) return;
         this.#init.log.info('move_delayed', { service: this.#init.service, code, reason });
-        clearTimeout(this.#retry);
-        this.#retry = setTimeout(() => this.handleMoved(), MOVE_RETRY_MS);
+        this.#moveLater();
       },
     });
   }
@@ -149,7 +148,10 @@ export class ServiceConnection {
     const { flowCount: flows } = connection;
     if (connection !== this.#connection || connection.hasEnded || this.#closed) return closeSession(session.link, session.session);
     connection.moveTo(session, (unused) => {
-      if (!connection.hasEnded && connection.link === session.link) log.info('flows_moved', { service, flows, connector: session.connector });
+      const moved = connection.link === session.link;
+      if (moved && !connection.hasEnded) log.info('flows_moved', { service, flows, connector: session.connector });
+      // The new session ended during the trial.
+      if (!moved && !unused && !connection.hasEnded && !this.#closed) this.#moveLater();
       if (!unused) return;
       // The same service, but not the same process: this connection cannot go there.
       if (connection !== this.#connection || this.#closed) return closeSession(unused.link, unused.session);
@@ -158,6 +160,11 @@ export class ServiceConnection {
       connection.linger();
       this.#connect(unused);
     });
+  }
+
+  #moveLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.handleMoved(), MOVE_RETRY_MS);
   }
 
   #handleEnd(connection: InnerConnection, end: ConnectionEnd): void {

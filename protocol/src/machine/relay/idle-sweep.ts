@@ -18,7 +18,7 @@ export class IdleSweep {
   readonly #sessions: ReadonlySet<Session>;
   readonly #table: SessionTable<Session>;
   readonly #idlePasses: number;
-  #pass: IterableIterator<Session> | undefined;
+  #pass: Iterator<Session, undefined> | undefined;
   #passBegan = 0;
   #due: number | undefined;
 
@@ -50,13 +50,13 @@ export class IdleSweep {
     }
     const idle: Session[] = [];
     for (let n = 0; n < SESSION_SWEEP_CHUNK; n += 1) {
-      const { value: session, done } = this.#pass.next();
-      if (done) {
+      const next = this.#pass.next();
+      if (next.done) {
         this.#pass = undefined;
         this.#due = Math.max(this.#passBegan + SESSION_SWEEP_MS, now + CHUNK_GAP_MS);
         return idle;
       }
-      if (this.#isIdle(session)) idle.push(session);
+      if (this.#isIdle(next.value)) idle.push(next.value);
     }
     this.#due = now + CHUNK_GAP_MS;
     return idle;
