@@ -7,6 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import {
   failureMeaning,
+  MOVE_CHECKS_MS,
   serviceDnsName,
   UdpFlowTable,
   type ConnectionEnd,
@@ -31,7 +32,7 @@ const PROBE_TIMEOUT_MS = 5_000;
 /** How often a path on trial is looked at, and a connection that is to go once its flows are over. */
 const LOOK_INTERVAL_MS = 100;
 /** More than packets under way take: so long a session that was left stays open, and a connection whose last flow is over. */
-const LATE_PACKETS_MS = 1_000;
+const LATE_PACKETS_MS = 2_000;
 
 /** A session of this agent, and what carries it. */
 export interface OpenSession {
@@ -219,6 +220,7 @@ export class InnerConnection {
     const left = this.#active;
     this.#active = path;
     this.#lingering = false;
+    for (const ms of MOVE_CHECKS_MS) this.#later(() => this.#connection.recoverFrom(left.address), ms);
     this.#later(() => this.#closePath(left), LATE_PACKETS_MS);
     this.#endTrial(undefined);
   }

@@ -5,6 +5,7 @@
 import {
   failureMeaning,
   formatIdentity,
+  MOVE_CHECKS_MS,
   parseServiceDnsName,
   UdpFlowTable,
   type ConnectionEnd,
@@ -14,6 +15,7 @@ import {
   type Identity,
   type Logger,
   type QuicStream,
+  type SocketAddress,
 } from '@ztna/protocol';
 import type { ConnectorStats } from './connector-stats.js';
 import type { FlowQuota } from './flow-quota.js';
@@ -61,8 +63,10 @@ export class InnerPeer implements ConnectionHandler {
     return this.#init.acceptsPath(connection, host, this.#agent && formatIdentity(this.#agent));
   }
 
-  onMigrated(): void {
+  /** To another relay's session; the old one stays up for a moment, for what was lost in it. */
+  onMigrated(connection: EndpointConnection, before: SocketAddress): void {
     this.#log.debug('agent_migrated', {});
+    for (const ms of MOVE_CHECKS_MS) setTimeout(() => connection.recoverFrom(before), ms).unref();
   }
 
   onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {

@@ -1,6 +1,6 @@
 // A connection handler that records what it is told and lets a test wait for it, without sleeping.
 
-import type { ConnectionEnd, ConnectionHandler, EndpointConnection, QuicStream } from '@ztna/protocol';
+import type { ConnectionEnd, ConnectionHandler, EndpointConnection, QuicStream, SocketAddress } from '@ztna/protocol';
 
 export class Recorder implements ConnectionHandler {
   /** The names of the calls, in order, without `delivered`. */
@@ -50,9 +50,9 @@ export class Recorder implements ConnectionHandler {
     return this.also.acceptsPath?.(connection, host) ?? true;
   }
 
-  onMigrated(connection: EndpointConnection): void {
+  onMigrated(connection: EndpointConnection, before: SocketAddress): void {
     this.calls.push('migrated');
-    this.also.onMigrated?.(connection);
+    this.also.onMigrated?.(connection, before);
   }
 
   onEnd(connection: EndpointConnection, end: ConnectionEnd): void {

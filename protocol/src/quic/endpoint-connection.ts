@@ -40,7 +40,7 @@ export interface ConnectionHandler {
    */
   acceptsPath?(connection: EndpointConnection, host: string): boolean;
   /** The peer's address changed (NAT rebinding or migration) and the new path is validated. */
-  onMigrated?(connection: EndpointConnection): void;
+  onMigrated?(connection: EndpointConnection, before: SocketAddress): void;
   /** Called once and last, whether or not the connection was ever established. */
   onEnd(connection: EndpointConnection, end: ConnectionEnd): void;
 }
@@ -162,6 +162,15 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   acceptsPath(host: string): boolean {
     return this.#handler.acceptsPath?.(this, host) ?? true;
+  }
+
+  /**
+   * After a move, for as long as the old address works: has QUIC notice what was lost there. quiche 0.18 finds a
+   * loss only by a later packet of the same path that is acknowledged (measured: without one, a window full of
+   * lost packets stops the connection for good), and a challenge is such a packet.
+   */
+  recoverFrom(before: SocketAddress): void {
+    if (!this.#ended) this.probePath(before);
   }
 
   /** Finds out whether the peer is reached at another address too; `isPathValidated` tells. False when it cannot be tried. */
@@ -336,8 +345,9 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     }
     if (this.sawOtherPath && this.quic.pollPeerMigrated()) {
       this.sawOtherPath = false;
+      const before = this.path.from;
       this.path = { from: this.peerAddress, to: this.path.to };
-      this.#handler.onMigrated?.(this);
+      this.#handler.onMigrated?.(this, before);
     }
   }
 

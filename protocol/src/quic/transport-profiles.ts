@@ -11,6 +11,9 @@ export const INNER_ALPN = 'ztna-e2e-v1';
 export const OUTER_IDLE_MS = 30_000;
 export const INNER_IDLE_MS = 60_000;
 
+/** When, after a move to another path, losses on the old one are looked for: several times, as a busy relay may hold packets for long. */
+export const MOVE_CHECKS_MS: readonly number[] = [50, 200, 500, 1_000, 1_500];
+
 /** Control messages only: one frame of 64 KiB may be in flight, no more. */
 export const OUTER_PROFILE: Profile = {
   alpn: OUTER_ALPN,

@@ -14,6 +14,7 @@ t.test('keeps the documented defaults', (t) => {
     maxConnectorsPerOpen: 8,
     acceptTimeoutMs: 5_000,
     helloTimeoutMs: 10_000,
+    sessionIdleMs: 180_000,
     idleTimeoutMs: 30_000,
   });
   t.end();

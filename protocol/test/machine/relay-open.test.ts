@@ -20,7 +20,7 @@ t.test('asks the connector, then hands each side its own handle', (t) => {
     },
   ]);
   t.match(relay.machine.stats(), { sessions: 1, pendingSessions: 0, sessionEnds: 2 });
-  t.equal(relay.machine.pollTimeout(), undefined);
+  t.equal(relay.machine.pollTimeout(), 30_000, 'nothing waits but the next look for idle sessions');
   t.end();
 });
 
