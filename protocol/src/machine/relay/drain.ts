@@ -23,6 +23,6 @@ export class Drain {
 
   /** Milliseconds left, never negative; 0 when there is no drain. */
   remainingMs(now: number): number {
-    return this.#deadline === undefined ? 0 : Math.max(0, Math.ceil(this.#deadline - now));
+    return this.#deadline === undefined ? 0 : Math.max(0, Math.round(this.#deadline - now));
   }
 }
