@@ -40,7 +40,7 @@ export class InnerSessions {
   }
 
   add({ link, session }: LinkedSession, agent: string, outer: EndpointConnection): void {
-    const { host } = this.#carrier.addSession(session, outer);
+    const { host } = this.#carrier.addSession(session, outer, agent);
     const added = { link, session, agent, host, connections: new Set<EndpointConnection>() };
     this.#byHost.set(host, added);
     this.#byHandle.set(handleKey(added), added);

@@ -30,6 +30,9 @@ export interface RelayDialInit {
   onEstablished(connection: EndpointConnection): void;
   onDatagram(connection: EndpointConnection, payload: Buffer, length: number): void;
   onDelivered(): void;
+  onFlushed(connection: EndpointConnection): void;
+  /** A connection has ended, the one that was handed over or another. */
+  onGone(connection: EndpointConnection): void;
   /** No address got through, or the connection is over. Called at most once, and not after `end`. */
   onFailed(how: Disconnection): void;
 }
@@ -119,7 +122,13 @@ export class RelayDial {
         if (this.#winner === candidate) this.#init.onDelivered();
         else if (!this.#winner && connection.hasHeard) this.#init.onAnswered();
       },
-      onEnd: (_connection, end) => this.#lose(candidate, describeEnd(end, this.#init.relay, candidate)),
+      onFlushed: (connection) => {
+        if (this.#winner === candidate) this.#init.onFlushed(connection);
+      },
+      onEnd: (connection, end) => {
+        this.#init.onGone(connection);
+        this.#lose(candidate, describeEnd(end, this.#init.relay, candidate));
+      },
     };
   }
 

@@ -105,6 +105,8 @@ export class RelayDriver<Extra extends Command> {
         onDatagram: (connection, payload, length) => {
           if (attempt.over || !carrier.receive(payload, length, connection)) this.unclaimedDatagrams++;
         },
+        onFlushed: (connection) => carrier.handleFlushed(connection),
+        onGone: (connection) => carrier.removeOuter(connection),
         onDelivered: () => {
           carrier.endBatch();
           this.pump();

@@ -26,7 +26,7 @@ for (const [who, conn] of [['agent', AGENT], ['connector', CONNECTOR]] as const)
     for (let n = 0; n < 5; n += 1) {
       t.strictSame(pass(relay, IDLE_MS - 2 * SWEEP_MS), []);
       const bytes = datagram(conn === AGENT ? session.agentEnd : session.connectorEnd);
-      relay.machine.handleDatagram(conn, bytes, bytes.length);
+      relay.machine.handleDatagram(conn, bytes, bytes.length, relay.now);
     }
     t.equal(relay.machine.stats().sessions, 1);
     t.end();
@@ -38,7 +38,7 @@ t.test('datagrams that are not forwarded do not count as use', (t) => {
   const seen = [];
   for (let n = 0; n < 8; n += 1) {
     for (const bytes of [datagram({ ...session.agentEnd, tag: session.agentEnd.tag ^ 1 }), datagram(session.connectorEnd), datagram(session.agentEnd, 1)])
-      relay.machine.handleDatagram(AGENT, bytes, bytes.length);
+      relay.machine.handleDatagram(AGENT, bytes, bytes.length, relay.now);
     seen.push(...pass(relay, SWEEP_MS));
   }
   t.match(events(seen).filter(({ name }) => name === 'session_closed'), [{ code: 'session_idle' }]);
@@ -48,7 +48,7 @@ t.test('datagrams that are not forwarded do not count as use', (t) => {
 t.test('a slot used again begins unused', (t) => {
   const { relay, session } = withSession();
   const bytes = datagram(session.agentEnd);
-  relay.machine.handleDatagram(AGENT, bytes, bytes.length);
+  relay.machine.handleDatagram(AGENT, bytes, bytes.length, relay.now);
   relay.say(AGENT, { type: 'closeSession', session: session.agentEnd });
   relay.session(AGENT, 'web');
   t.match(events(pass(relay, IDLE_MS + 2 * SWEEP_MS)), [{ name: 'session_closed', code: 'session_idle' }]);
