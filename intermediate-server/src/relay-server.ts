@@ -184,6 +184,9 @@ export class RelayServer {
   #applyLimits(limits: RelayServerLimits): void {
     Object.assign(this.#machineLimits, limits.machine);
     this.admission.setLimits(limits);
+    // Buckets and queues keep what they hold as far as it fits; `queues.total` is set aside at the start.
+    this.machine.setRates(new ConnectionRateTable(limits.rates), performance.now());
+    this.forwarder.setLimits(limits.queue);
     this.#endpoint.updateServer({ maxConnections: limits.maxConnections, validations: limits.validations });
   }
 

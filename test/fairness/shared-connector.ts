@@ -3,13 +3,14 @@
 // (bench/fairness). The relay runs in this process, its socket's way to the connector shaped.
 
 import { performance } from 'node:perf_hooks';
-import { createLogger, DATAGRAM_QUEUE_FULL, DATAGRAM_QUEUED, HEADER_BYTES, openPlainSocket, readSlot, type EndpointConnection, type SessionHandle } from '@ztna/protocol';
+import { DATAGRAM_QUEUE_FULL, DATAGRAM_QUEUED, HEADER_BYTES, readSlot, type EndpointConnection, type SessionHandle } from '@ztna/protocol';
 import { ShapedSocket } from '@ztna/protocol/testing';
-import { loadRelaySettings, RelayServer } from '@ztna/intermediate-server';
+import type { RelayServer } from '@ztna/intermediate-server';
 import type { Test } from 'tap';
 import type { HostileClient } from '../harness/hostile-client.js';
 import { joinAs, openPair } from '../harness/intruder.js';
 import { Lab } from '../harness/lab.js';
+import { startRelayHere } from '../harness/relay-here.js';
 
 /** 20 Mbit/s: 1900 full packets a second. */
 const LINK = { bytesPerSecond: 2_500_000, buffer: 512 };
@@ -44,15 +45,13 @@ export const startSharedConnector = async (t: Test): Promise<SharedConnector> =>
   const lab = Lab.create(t);
   lab.enrol('connector', 'connector-1', ['ssh']);
   for (const name of ['alice', 'mallory']) lab.enrol('agent', name);
-  const settings = loadRelaySettings(lab.writeRelay([{ allow: ['alice', 'mallory'], services: ['ssh'] }]));
-  const socket = new ShapedSocket(await openPlainSocket(settings.listen), LINK);
-  const server = new RelayServer({ ...settings, log: createLogger({ name: 'relay', level: 'error', format: 'json' }), socket });
-  const { port } = server.local;
-  const clients: HostileClient[] = [];
-  t.teardown(async () => {
-    await Promise.all(clients.map((client) => client.close()));
-    await server.close();
+  let socket!: ShapedSocket;
+  const { server, port } = await startRelayHere(t, lab, {
+    policy: [{ allow: ['alice', 'mallory'], services: ['ssh'] }],
+    wrapSocket: (inner) => (socket = new ShapedSocket(inner, LINK)),
   });
+  const clients: HostileClient[] = [];
+  t.teardown(() => Promise.all(clients.map((client) => client.close())));
 
   let flooded = 0;
   let answer: (datagram: Buffer) => void = () => undefined;

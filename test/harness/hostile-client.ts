@@ -126,6 +126,11 @@ export class HostileClient {
     return this.#connection;
   }
 
+  /** Of the control stream, held back by the relay's flow control. */
+  get unsentBytes(): number {
+    return this.#backlog.length;
+  }
+
   get localPort(): number {
     return this.#endpoint.local.port;
   }
