@@ -28,6 +28,12 @@ void t.test('every value is the one in its file', async (t) => {
   for (const { name, value, file } of rows) t.equal(valueOf(name, file), value, `${name} in ${file}`);
 });
 
+void t.test('every rate is the one in the code', async (t) => {
+  const page = read('docs/limits.md');
+  for (const [name, { perSecond, burst }] of Object.entries(protocol.DEFAULT_CONNECTION_RATES))
+    t.ok(page.includes(`| client.${name} | ${perSecond}/s, burst ${burst} |`), name);
+});
+
 void t.test('every exported bound is documented', async (t) => {
   const documented = new Set(rows.map(({ name }) => name));
   const bounds = Object.entries(protocol).filter(([name, value]) => /^MAX_/.test(name) && typeof value === 'number');

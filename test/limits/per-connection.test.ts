@@ -113,8 +113,8 @@ t.test('a client is allowed its control stream and no other', async (t) => {
 t.test('new rates hold for clients that are connected', async (t) => {
   const { mallory, connector, server, settings } = await start(t, {});
   const { agentEnd } = await openPair(mallory, connector);
-  const { rates, queue } = settings.limits;
-  server.setTrafficLimits({ rates: { ...rates, datagrams: { perSecond: 1, burst: 5 } }, queue });
+  const { rates } = settings.limits;
+  server.apply({ ...settings, limits: { ...settings.limits, rates: { ...rates, datagrams: { perSecond: 1, burst: 5 } } } }, Date.now());
   for (let n = 0; n < 50; n++) mallory.sendSessionDatagram(agentEnd, Buffer.from('x'));
   await eventually(() => server.machine.counters.received === 50);
   t.ok(server.machine.counters.dropped('datagram_rate') >= 43);

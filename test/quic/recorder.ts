@@ -50,6 +50,10 @@ export class Recorder implements ConnectionHandler {
     return this.also.acceptsPath?.(connection, host) ?? true;
   }
 
+  onFlushed(connection: EndpointConnection): void {
+    this.also.onFlushed?.(connection);
+  }
+
   onMigrated(connection: EndpointConnection, before: SocketAddress): void {
     this.calls.push('migrated');
     this.also.onMigrated?.(connection, before);
