@@ -45,6 +45,7 @@ export * from './carrier/session-carrier.js';
 export * from './flow/splice.js';
 export * from './flow/abort-socket.js';
 export * from './flow/flow-gate.js';
+export * from './flow/read-reset.js';
 export * from './flow/udp-flow.js';
 export * from './client/relay-address.js';
 export * from './client/relay-dial.js';

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Test } from 'tap';
+import { wasReset } from '@ztna/protocol';
 
 export interface TcpBackend {
   /** host:port, for a connector's configuration. */
@@ -86,11 +87,8 @@ export const outcome = (socket: Socket): Promise<Outcome> =>
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     const finish = (ending: string): void => resolve({ received: Buffer.concat(chunks), ending });
     socket.once('end', () => {
-      // A reset that came with data looks like an end to Node; an empty write tells them apart (see flow/splice.ts).
-      if (socket.writableEnded) finish('end');
-      else socket.write('', (error) => {
-        if (!error) finish('end');
-      });
+      // A reset that came with data looks like an end to Node.
+      finish(wasReset(socket) ? 'ECONNRESET' : 'end');
     });
     socket.once('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
     socket.once('close', () => finish('close'));

@@ -130,6 +130,18 @@ t.test('a reset that comes together with data is a reset, although libuv reports
   t.equal((await nearDone).code, 'flow_reset');
 });
 
+t.test('so it is after the other direction has ended, when nothing can be written any more', async (t) => {
+  const { client, backend, nearDone, farDone } = await spliceThrough(t);
+  client.end('request');
+  await readToEnd(backend);
+  const error = closed(client);
+  backend.write('half an ans');
+  backend.resetAndDestroy();
+  t.equal((await farDone).code, 'flow_reset');
+  t.equal((await nearDone).code, 'flow_reset');
+  await error;
+});
+
 t.test('a stalled reader stops the sender within the flow-control window, and resuming completes the transfer', async (t) => {
   const { client, backend, pair } = await spliceThrough(t, { ...BAD_NETWORK, loss: 0 });
   const payload = randomBytes(32 << 20);

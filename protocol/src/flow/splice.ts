@@ -2,9 +2,11 @@
 // FIN ↔ end, reset ↔ RST, flow control ↔ pause/resume, one to one. Nothing is buffered beyond one
 // chunk in each direction and what `writable` holds below its own high-water mark.
 
+import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import type { FailureCode } from '../failure-codes.js';
 import type { StreamGate } from './flow-gate.js';
+import { wasReset } from './read-reset.js';
 import type { QuicStream } from '../quic/quic-stream.js';
 
 /** One read from QUIC, and so the largest write to the socket. */
@@ -129,9 +131,10 @@ class Splice {
   readonly #onLocalEnd = (): void => {
     const { readable, writable } = this.#local;
     const isSocket = (writable as unknown) === readable;
+    // libuv calls a reset an end when data came with it: a truncated transfer would look complete.
+    if (readable instanceof Socket && wasReset(readable)) return this.#abortStream();
     if (!isSocket || writable.writableEnded) return this.#endLocal();
-    // libuv calls a reset an end when data came with it (uv__stream_io on POLLHUP): a truncated transfer
-    // would look complete. A write still fails then, even an empty one, and its error ends the flow.
+    // Where the descriptor cannot be asked: a write fails after a reset, even an empty one, and its error ends the flow.
     writable.write(NO_BYTES, (error) => {
       if (!error) this.#endLocal();
     });
