@@ -5,7 +5,7 @@ import type { Agent } from './agent.js';
 import { refusalAdvice } from './refusal-advice.js';
 
 /**
- * Resolves when both directions have ended in good order.
+ * Resolves when both directions have ended in good order and the connector has acknowledged all of it.
  *
  * @throws RunFailure with the failure code when the flow is refused or cut off
  */
@@ -18,12 +18,16 @@ export const connectStdio = (agent: Agent, service: string): Promise<void> =>
     };
     agent.openFlow(service, 'tcp', {
       onRefused: fail,
-      onOpen: (stream, gate) =>
+      onOpen: (stream, gate, connection) =>
         splice({
           stream,
           gate,
           local: { readable: process.stdin, writable: process.stdout, abort: () => process.stdin.destroy() },
-          onDone: ({ code }) => (code ? fail(code, failureMeaning(code)) : resolve()),
+          onDone: ({ code }) => {
+            if (code) return fail(code, failureMeaning(code));
+            // The last bytes may be lost on the way, and nobody sends them again once this process is gone.
+            void connection.whenAcknowledged(stream).then((acknowledged) => (acknowledged ? resolve() : fail('connection_lost', failureMeaning('connection_lost'))));
+          },
         }),
     });
   });

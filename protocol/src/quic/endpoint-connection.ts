@@ -67,6 +67,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   readonly #handler: ConnectionHandler;
   readonly #streams = new Map<number, QuicStream>();
   readonly #blocked = new Set<QuicStream>();
+  readonly #unacknowledged = new Map<number, (acknowledged: boolean) => void>();
   readonly #peerStreamIds: PeerStreamIds;
   #nextStream: number;
   #established = false;
@@ -147,6 +148,18 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** When the endpoint's turn under way began, in milliseconds of `performance.now()`: the clock of the datagram path. */
   get turnAt(): number {
     return this.#owner.turnAt;
+  }
+
+  /**
+   * For a stream that was read and written to its end: resolves with true once the peer has acknowledged all of it,
+   * with false when the connection ends before that. Ending the connection earlier would lose what is still to be sent again.
+   */
+  whenAcknowledged(stream: QuicStream): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#unacknowledged.set(stream.id, resolve);
+      this.#settleAcknowledged();
+    });
   }
 
   sendDatagram(payload: Uint8Array): DatagramOutcome {
@@ -263,6 +276,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     if (this.#isLive && quic.isReadable()) this.#deliverReadable();
     if (this.#isLive && this.#blocked.size > 0) this.#deliverWritable();
     if (this.#isLive) this.#deliverPathChanges();
+    if (this.#unacknowledged.size > 0) this.#settleAcknowledged();
     if (this.#ended) return;
     this.#handler.onDelivered?.(this);
     if (quic.isDraining() || quic.isClosed() || quic.localError()) this.#end(this.#readEnd());
@@ -338,6 +352,15 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     }
   }
 
+  /** QUIC forgets a stream when both directions are finished and acknowledged. */
+  #settleAcknowledged(): void {
+    for (const [id, resolve] of this.#unacknowledged) {
+      if (this.quic.streamCapacity(id) >= 0) continue;
+      this.#unacknowledged.delete(id);
+      resolve(true);
+    }
+  }
+
   #deliverPathChanges(): void {
     for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
       this.#owner.table.unbind(this, id);
@@ -360,6 +383,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     }
     this.#streams.clear();
     this.#blocked.clear();
+    for (const resolve of this.#unacknowledged.values()) resolve(false);
+    this.#unacknowledged.clear();
     this.#contain(() => this.#handler.onEnd(this, end));
     this.#owner.noticeEnd(this, end);
   }
