@@ -22,6 +22,7 @@ import {
   type FlowRecord,
   type Logger,
   type QuicStream,
+  type StatusCounts,
   type StreamGate,
   type UdpFlowTable,
   type UdpMode,
@@ -83,6 +84,21 @@ export class Agent {
   /** Starts dialing; returns at once. */
   start(): void {
     this.#link.start();
+  }
+
+  /** What it holds now; `paths` are sessions with an address of their own in the inner endpoint's network. */
+  status(): StatusCounts {
+    const { machine } = this.#link;
+    let flows = 0;
+    for (const service of this.#services.values()) flows += service.flowCount;
+    return {
+      registered: Number(machine.registered),
+      sessions: machine.sessionCount,
+      pendingOpens: machine.pendingCount,
+      paths: this.#carrier.pathCount,
+      innerConnections: this.#inner.connectionCount,
+      flows,
+    };
   }
 
   /** Ends every flow and leaves the relay in good order. */

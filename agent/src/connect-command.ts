@@ -18,7 +18,7 @@ export const connectStdio = (agent: Agent, service: string): Promise<void> =>
     };
     agent.openFlow(service, 'tcp', {
       onRefused: fail,
-      onOpen: (stream, gate, connection) =>
+      onOpen: (stream, gate, _record, connection) =>
         splice({
           stream,
           gate,

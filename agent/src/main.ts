@@ -3,7 +3,7 @@
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, runHealth, runProgram, stopSignal, VERSION, type ClientSettings, type HealthOptions, type LogLevel } from '@ztna/protocol';
+import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, reportStatusOnSignal, runHealth, runProgram, stopSignal, VERSION, type ClientSettings, type HealthOptions, type LogLevel } from '@ztna/protocol';
 import { Command, Option } from 'commander';
 import { agentSchema, type AgentConfig } from './agent-config.js';
 import { Agent } from './agent.js';
@@ -36,6 +36,7 @@ const up = async (options: { config: string }): Promise<void> => {
       listeners.push(listener);
       log.info('listening', { service, protocol, address: formatAddress(listener.local) });
     }
+    reportStatusOnSignal(log, () => agent.status());
     agent.start();
     const signal = await stopSignal();
     health?.drain();

@@ -62,6 +62,11 @@ export class ServiceConnection {
     return this.#opening ? 'opening' : 'idle';
   }
 
+  /** Open flows, and those that wait for the connection. */
+  get flowCount(): number {
+    return this.#connections().reduce((flows, connection) => flows + connection.flowCount, this.#waiting.size);
+  }
+
   openFlow(request: FlowRequest): void {
     if (this.#connection?.isReady) return this.#startFlow(this.#connection, request);
     if (this.#waiting.add(request) && this.state === 'idle') this.#open();

@@ -16,6 +16,7 @@ import {
   type FailureCode,
   type LinkedSession,
   type Logger,
+  type StatusCounts,
   type UdpMode,
 } from '@ztna/protocol';
 import { ConnectorStats } from './connector-stats.js';
@@ -39,12 +40,12 @@ export class Connector {
   readonly #link: RelayLink<ConnectorSessionCommand, ConnectorMachine>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
+  readonly #quota = new FlowQuota();
   readonly #sessions = new InnerSessions(this.#carrier, (session, code) => this.#closeSession(session, code));
 
   constructor(init: ConnectorInit) {
     const { tls, services, udp, log } = init;
     this.#log = log;
-    const quota = new FlowQuota();
     const byName = new Map(services.map((service) => [service.name, service]));
     const names = [...byName.keys()];
     this.stats = new ConnectorStats(names);
@@ -55,7 +56,7 @@ export class Connector {
         config: createQuicConfig({ ...INNER_PROFILE, ...quicPems(tls) }),
         retry: false,
         maxConnections: MAX_INNER_CONNECTIONS,
-        accept: ({ host }) => this.#acceptPeer(host, { trustDomain: tls.identity.trustDomain, services: byName, quota, stats: this.stats, log }),
+        accept: ({ host }) => this.#acceptPeer(host, { trustDomain: tls.identity.trustDomain, services: byName, quota: this.#quota, stats: this.stats, log }),
       },
     });
     this.#link = new RelayLink({
@@ -82,6 +83,18 @@ export class Connector {
   /** Starts dialing; returns at once. */
   start(): void {
     this.#link.start();
+  }
+
+  /** What it holds now; `paths` are sessions with an address of their own in the inner endpoint's network. */
+  status(): StatusCounts {
+    const { machine } = this.#link;
+    return {
+      registered: Number(machine.registered),
+      sessions: machine.sessionCount,
+      paths: this.#carrier.pathCount,
+      innerConnections: this.#inner.connectionCount,
+      flows: this.#quota.total,
+    };
   }
 
   /** Ends every flow and leaves the relay in good order. */

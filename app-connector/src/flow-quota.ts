@@ -19,6 +19,13 @@ export class FlowQuota {
     return true;
   }
 
+  /** Flows of all agents. */
+  get total(): number {
+    let total = 0;
+    for (const open of this.#open.values()) total += open;
+    return total;
+  }
+
   release(agent: string): void {
     const open = this.#open.get(agent) ?? 0;
     if (open > 1) this.#open.set(agent, open - 1);

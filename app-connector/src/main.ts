@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // app-connector: reads arguments, loads the configuration, serves until it is told to stop.
 
-import { createLogger, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, runHealth, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings, type HealthOptions } from '@ztna/protocol';
+import { createLogger, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, reportStatusOnSignal, runHealth, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings, type HealthOptions } from '@ztna/protocol';
 import { Command } from 'commander';
 import { connectorSchema, servedServices, type ConnectorConfig } from './connector-config.js';
 import { openConnectorHealth } from './connector-health.js';
@@ -28,6 +28,7 @@ const run = async (options: { config: string }): Promise<void> => {
   const services = servedServices(config);
   const connector = new Connector({ ...settings, services, log });
   log.info('starting', { identity: formatIdentity(settings.tls.identity), services: Object.keys(config.services), ...udp });
+  reportStatusOnSignal(log, () => connector.status());
   const health = await openConnectorHealth({ name: NAME, section: config.health, tls: settings.tls, services, connector, log }).catch(async (error: unknown) => {
     await connector.stop();
     throw error;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // intermediate-server: reads arguments, loads the configuration, starts the relay, drains on SIGTERM.
 
-import { createLogger, describeUdp, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, VERSION } from '@ztna/protocol';
+import { createLogger, describeUdp, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, reportStatusOnSignal, runHealth, runProgram, stopSignal, type HealthOptions, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
 import { openJournal } from './client-journal.js';
 import { LiveReload } from './live-reload.js';
@@ -19,6 +19,7 @@ const run = async ({ config }: { config: string }): Promise<void> => {
   const { journal, left } = await openJournal(settings.journalPath, log);
   const server = new RelayServer({ ...settings, log, socket, journal });
   log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
+  reportStatusOnSignal(log, () => server.status());
   server.promptReturn(left);
   const reload: LiveReload = new LiveReload(config, settings, (changed, changedAt) => {
     health?.apply({ settings: changed.health, tls: changed.tls });

@@ -42,6 +42,7 @@ import {
   type ReviewedClient,
   type Revocations,
   type SocketAddress,
+  type StatusCounts,
   type TlsMaterial,
 } from '@ztna/protocol';
 import type { ClientJournal } from './client-journal.js';
@@ -162,6 +163,11 @@ export class RelayServer {
   /** What clients are judged by now. */
   get authorities(): Authorities {
     return this.#authorities;
+  }
+
+  /** What it holds now; `quicConnections` also counts those whose handshake runs or that drain. */
+  status(): StatusCounts {
+    return { ...this.machine.stats(), quicConnections: this.#endpoint.connectionCount, connectionIds: this.#endpoint.connectionIdCount };
   }
 
   /**

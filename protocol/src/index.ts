@@ -98,6 +98,7 @@ export { parsePemCertificates } from './config/certificate-chain.js';
 export * from './config/watched-files.js';
 export * from './machine/client/index.js';
 export * from './process/run-program.js';
+export * from './process/status-report.js';
 export * from './client/client-settings.js';
 export * from './limits/token-bucket.js';
 export * from './limits/source-key.js';
