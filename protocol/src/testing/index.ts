@@ -1,5 +1,6 @@
 // Test fixtures shared by every package's tests; nothing here runs in production.
 export * from './virtual-clock.js';
 export * from './seeded-random.js';
+export * from './packet-fates.js';
 export * from './lossy-network.js';
 export * from './shaped-socket.js';

@@ -3,15 +3,10 @@
 // because QUIC's own clock is real.
 
 import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
-import { seededRandom } from './seeded-random.js';
+import { PacketFates, type PacketChances } from './packet-fates.js';
 
-export interface LossyNetworkInit {
+export interface LossyNetworkInit extends PacketChances {
   readonly seed: number;
-  /** Probabilities, 0 to 1. Default 0. */
-  readonly loss?: number;
-  readonly duplication?: number;
-  /** Of a packet being overtaken by those sent within `reorderByMs` after it. */
-  readonly reordering?: number;
   /** One way, ms. Default 0: delivery in the same turn of the event loop. */
   readonly delayMs?: number;
   /** Default 3. */
@@ -28,15 +23,15 @@ export class LossyNetwork {
   readonly stats = { sent: 0, lost: 0, duplicated: 0, reordered: 0, delivered: 0 };
   /** Decides before chance does; false loses the packet. Sees and may keep a copy of every packet. */
   filter: ((packet: Buffer, from: SocketAddress, to: SocketAddress) => boolean) | undefined;
-  readonly #init: Required<LossyNetworkInit>;
-  readonly #random: () => number;
+  readonly #init: Required<Pick<LossyNetworkInit, 'delayMs' | 'reorderByMs'>>;
+  readonly #fates: PacketFates;
   readonly #sockets = new Map<string, LossySocket>();
   #now: Transit[] = [];
   #nextHost = 1;
 
   constructor(init: LossyNetworkInit) {
-    this.#init = { loss: 0, duplication: 0, reordering: 0, delayMs: 0, reorderByMs: 3, ...init };
-    this.#random = seededRandom(init.seed);
+    this.#init = { delayMs: 0, reorderByMs: 3, ...init };
+    this.#fates = new PacketFates(init.seed, init);
   }
 
   openSocket(): LossySocket {
@@ -48,10 +43,9 @@ export class LossyNetwork {
 
   /** For sockets. */
   carry(packet: Buffer, from: SocketAddress, to: SocketAddress): void {
-    const { loss, duplication, reordering, delayMs, reorderByMs } = this.#init;
+    const { delayMs, reorderByMs } = this.#init;
     this.stats.sent++;
-    // Drawn for every packet, so that one packet's fate does not shift the next one's.
-    const [isLost, isTwice, isLate] = [this.#random() < loss, this.#random() < duplication, this.#random() < reordering];
+    const { isLost, isTwice, isLate } = this.#fates.next();
     if (isLost || this.filter?.(packet, from, to) === false) return void this.stats.lost++;
     if (isLate) this.stats.reordered++;
     this.#deliverIn(delayMs + (isLate ? reorderByMs : 0), { packet, from, to });
