@@ -37,6 +37,8 @@ export interface RunOptions {
   /** Takes standard output chunk by chunk; `stdout` of the result stays empty. */
   readonly onOutput?: (chunk: Buffer) => void;
   readonly env?: NodeJS.ProcessEnv;
+  /** Default: far beyond what an ordinary run takes. */
+  readonly timeoutMs?: number;
 }
 
 export interface Finished {
@@ -48,7 +50,7 @@ export interface Finished {
 
 /** Runs a program to its end. Rejects when it cannot be started; a failing exit is a result. */
 export const runTool = async (command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> => {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: RUN_TIMEOUT_MS, env: { ...process.env, ...options.env } });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: options.timeoutMs ?? RUN_TIMEOUT_MS, env: { ...process.env, ...options.env } });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', options.onOutput ?? ((chunk: Buffer) => stdout.push(chunk)));
