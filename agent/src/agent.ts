@@ -96,7 +96,7 @@ export class Agent {
       sessions: machine.sessionCount,
       pendingOpens: machine.pendingCount,
       paths: this.#carrier.pathCount,
-      innerConnections: this.#inner.connectionCount,
+      innerConnections: this.#inner.liveConnectionCount,
       flows,
     };
   }

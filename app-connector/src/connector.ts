@@ -92,7 +92,7 @@ export class Connector {
       registered: Number(machine.registered),
       sessions: machine.sessionCount,
       paths: this.#carrier.pathCount,
-      innerConnections: this.#inner.connectionCount,
+      innerConnections: this.#inner.liveConnectionCount,
       flows: this.#quota.total,
     };
   }

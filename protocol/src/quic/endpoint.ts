@@ -71,6 +71,11 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     return this.table.size;
   }
 
+  /** The same without those that have ended and only drain: QUIC keeps them for three probe timeouts (RFC 9000 §10.2). */
+  get liveConnectionCount(): number {
+    return this.#liveCount;
+  }
+
   /** Connection ids that lead to a connection. */
   get connectionIdCount(): number {
     return this.table.idCount;
