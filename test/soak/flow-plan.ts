@@ -43,7 +43,7 @@ const SIZE_SHARES: readonly (readonly [number, number, number])[] = [
 ];
 const MAX_THINK_MS = 400;
 
-/** An endless series; `maxPauseMs` bounds the silences. */
+/** An endless series; `maxPauseMs` bounds the silences, most of which are far shorter. */
 export function* flowPlans(seed: number, maxPauseMs: number): Generator<FlowPlan, never, undefined> {
   const random = seededRandom(seed);
   const below = (bound: number): number => Math.floor(random() * bound);
@@ -55,7 +55,7 @@ export function* flowPlans(seed: number, maxPauseMs: number): Generator<FlowPlan
   for (;;) {
     // Every draw for every flow, so that one kind's needs do not shift what comes after it.
     const share = random() * 100;
-    const [first, second, at, pause, think, mute] = [size(), size(), random(), below(maxPauseMs), below(MAX_THINK_MS), random()];
+    const [first, second, at, pause, think, mute] = [size(), size(), random(), Math.floor(random() ** 3 * maxPauseMs), below(MAX_THINK_MS), random()];
     const kind = KIND_SHARES.find(([upTo]) => share < upTo)![1];
     // One flow in five has nothing to say in one direction: its FIN comes first of all.
     const up = mute < 0.1 && kind !== 'clientAborts' ? 0 : first;

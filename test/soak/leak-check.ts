@@ -6,10 +6,11 @@ import { readStatus, type ProcessStatus } from './process-status.js';
 
 /**
  * A killed client's sessions end when the relay has not heard of it for 30 s, and the relay's clients notice a killed relay
- * after 15 s; the agents' sessions without flows end after 60 s, their UDP flows after 65 s.
+ * after 15 s; the agents' UDP flows end after 65 s, sessions without flows 60 s later, or three times QUIC's probe timeout, which packet loss
+ * and queues may have left at more than a minute (RFC 9000 §10.1).
  */
 export const SETTLE_MS = 75_000;
-export const IDLE_OUT_MS = 180_000;
+export const IDLE_OUT_MS = 600_000;
 const POLL_MS = 500;
 /** A timer that is armed only while something is due may be armed now and not then: one of the machine's and one of each endpoint. */
 const TIMER_SLACK = 3;

@@ -10,8 +10,7 @@ export const USAGE = `npm run soak [-- options]: churn of flows, clients and fau
   --reorder P      packets overtaken by later ones, in percent (default 2)
   --duplicate P    packets that arrive twice, in percent (default 1)
   --delay MS       one way, on each link, in milliseconds (default 5)
-  --idle-out       wait until unused sessions end by themselves (up to 3 minutes) before clients are
-                   stopped; default from 3 minutes of churn on, --no-idle-out for never
+  --idle-out       wait until unused sessions end by themselves (minutes) before the agents are stopped
   --help           this text`;
 
 export interface SoakOptions {
@@ -27,8 +26,6 @@ export interface SoakOptions {
 
 export type ParsedOptions = { readonly ok: true; readonly options: SoakOptions } | { readonly ok: false; readonly reason: string } | { readonly ok: 'help' };
 
-/** Waiting for sessions to idle out takes 2 minutes; a short run has better uses for its time. */
-const IDLE_OUT_FROM_MINUTES = 3;
 const MAX_SEED = 2 ** 32 - 1;
 
 /** @param randomSeed what to use without --seed */
@@ -37,7 +34,6 @@ export const parseSoakOptions = (args: readonly string[], randomSeed: number): P
   try {
     ({ values } = parseArgs({
       args: [...args],
-      allowNegative: true,
       options: {
         minutes: { type: 'string', default: '10' },
         seed: { type: 'string', default: String(randomSeed) },
@@ -45,7 +41,7 @@ export const parseSoakOptions = (args: readonly string[], randomSeed: number): P
         reorder: { type: 'string', default: '2' },
         duplicate: { type: 'string', default: '1' },
         delay: { type: 'string', default: '5' },
-        'idle-out': { type: 'boolean' },
+        'idle-out': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     }));
@@ -60,16 +56,15 @@ export const parseSoakOptions = (args: readonly string[], randomSeed: number): P
       faults.push(`--${name} is ${JSON.stringify(text)}; it must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}`);
     return value;
   };
-  const minutes = number('minutes', values.minutes, 0.2, 1440);
   const options: SoakOptions = {
-    minutes,
+    minutes: number('minutes', values.minutes, 0.2, 1440),
     seed: number('seed', values.seed, 0, MAX_SEED, true),
     // Beyond these QUIC's handshake timeouts, not our code, would be what is tested.
     loss: number('loss', values.loss, 0, 20) / 100,
     reordering: number('reorder', values.reorder, 0, 100) / 100,
     duplication: number('duplicate', values.duplicate, 0, 100) / 100,
     delayMs: number('delay', values.delay, 0, 500),
-    idleOut: values['idle-out'] ?? minutes >= IDLE_OUT_FROM_MINUTES,
+    idleOut: values['idle-out'],
   };
   return faults.length > 0 ? { ok: false, reason: faults.join('\n') } : { ok: true, options };
 };

@@ -42,7 +42,8 @@ const EXIT_MS = 5_000;
  */
 export const runSoak = async (options: SoakOptions, print: (line: string) => void, stopped: AbortSignal): Promise<SoakResult | undefined> => {
   const directory = mkdtempSync(join(tmpdir(), 'ztna-soak-'));
-  const run = new SoakRun(options, print, directory);
+  // Given up, what Ctrl-C did to the processes is no news.
+  const run = new SoakRun(options, (line) => void (stopped.aborted || print(line)), directory);
   try {
     const interrupted = new Promise<undefined>((resolve) => stopped.addEventListener('abort', () => resolve(undefined)));
     const result = await Promise.race([run.run(), interrupted]);
