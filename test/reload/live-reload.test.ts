@@ -122,12 +122,23 @@ void t.test('refuses a set of files with a fault, says why, and keeps what it ha
   t.match(reason, /policy\.yaml: .*service/);
   await echo(hers, 'still here');
   relay.forgetEvents();
-  lab.write('deny.yaml', '');
-  await relay.waitFor('reload_refused');
-  await echo(hers, 'still here');
-  relay.forgetEvents();
   relay.child.kill('SIGHUP');
   await relay.waitFor('reload_refused', { trigger: 'SIGHUP' });
+});
+
+void t.test('a file that is empty, as it is for a moment while it is rewritten, revokes nothing', async (t) => {
+  const { lab, relay, alice } = await setUp(t);
+  const hers = await openFlow(t, alice);
+  for (const file of ['policy.yaml', 'deny.yaml', 'keyring.yaml']) {
+    const before = lab.read(file);
+    relay.forgetEvents();
+    lab.write(file, '');
+    t.match((await relay.waitFor('reload_refused', { code: 'config_invalid' })).reason, new RegExp(file));
+    await echo(hers, 'still here');
+    lab.write(file, before);
+    await relay.waitFor('reloaded', { clientsClosed: 0 });
+  }
+  await echo(hers, 'still here');
 });
 
 void t.test('a CA bundle with two CAs takes clients of both; without the old one its clients are cut off', async (t) => {

@@ -2,7 +2,7 @@
 // order (size, encoding, YAML, schema) and the error people read; each step is a file of its own.
 
 import { dirname, resolve } from 'node:path';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ZtnaError } from '../errors.js';
 import { readBoundedFile } from './bounded-file.js';
 import { formatFault, type ConfigFault } from './config-fault.js';
@@ -58,8 +58,9 @@ export const parseConfig = <S extends z.ZodType>(content: Uint8Array | string, s
   if (text === undefined) return { ok: false, faults: [{ line: 1, keyPath: '', problem: 'is not UTF-8 text' }] };
   const source = readYaml(text);
   if (source.data === undefined) return { ok: false, faults: source.faults };
-  // An empty file lacks every required key; saying which is more help than "not a map".
-  const data = source.data ?? {};
+  // An empty file lacks every required key; saying which is more help than "not a map". Not for a schema without keys of
+  // its own: a policy that is being rewritten is empty for a moment, and must not pass for one without rules.
+  const data = source.data ?? (schema instanceof z.ZodObject ? {} : null);
   const parsed = withBaseDirectory(directory, () => schema.safeParse(data));
   if (parsed.success && source.faults.length === 0) return { ok: true, config: parsed.data };
   const issues = parsed.success ? [] : describeIssues(parsed.error.issues, schema, { ...source, data });
