@@ -48,4 +48,6 @@ t.test('a refusal is a reset without a byte, whatever else happens', async (t) =
   t.equal(judgeFlow(refused, end('reset', 0), undefined, []), 'refused');
   t.match(judgeFlow(refused, end('reset', 0), end('reset', 1), []), { fault: /reached a backend/ });
   t.match(judgeFlow(refused, end('end', 20), undefined, [cut]), { fault: /not refused/ });
+  t.equal(judgeFlow(refused, end('end', 0), undefined, [agentKilled]), 'cut');
+  t.match(judgeFlow(refused, end('end', 1), undefined, [agentKilled]), { fault: /not refused/ });
 });

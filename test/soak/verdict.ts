@@ -35,7 +35,7 @@ export const judgeFlow = (plan: FlowPlan, client: FlowEnd, backend: FlowEnd | un
     const isBlind = disturbances.some(({ blindEnd }) => blindEnd === side);
     if (end.ending === 'end' && end.received !== expected && !isBlind) return { fault: `${side} saw a FIN after ${end.received} of ${expected} bytes` };
   }
-  if (plan.kind === 'refused') return judgeRefused(client, backend);
+  if (plan.kind === 'refused') return judgeRefused(client, backend, disturbances.some(({ blindEnd }) => blindEnd === 'client'));
   const isDisturbed = disturbances.length > 0;
   if (client.ending === 'end' && backend?.ending === 'end') return plan.kind.endsWith('Aborts') ? { fault: 'an aborted flow ended in good order' } : 'complete';
   if (plan.kind === 'clientAborts' && client.ending === 'aborted' && (!backend || backend.ending === 'reset')) return 'aborted';
@@ -44,7 +44,8 @@ export const judgeFlow = (plan: FlowPlan, client: FlowEnd, backend: FlowEnd | un
   return { fault: `undisturbed, and yet client: ${client.ending} (${client.detail}), backend: ${backend ? `${backend.ending} (${backend.detail})` : 'never reached'}` };
 };
 
-const judgeRefused = (client: FlowEnd, backend: FlowEnd | undefined): Verdict => {
+const judgeRefused = (client: FlowEnd, backend: FlowEnd | undefined, isBlind: boolean): Verdict => {
   if (backend) return { fault: 'a flow to nowhere reached a backend' };
+  if (isBlind && client.received === 0) return 'cut';
   return client.ending === 'reset' && client.received === 0 ? 'refused' : { fault: `not refused: ${client.ending} after ${client.received} bytes` };
 };
