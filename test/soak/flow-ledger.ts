@@ -39,7 +39,7 @@ const CHECK_INTERVAL_MS = 1_000;
 const POLL_MS = 50;
 
 export class FlowLedger {
-  readonly totals = { flows: 0, complete: 0, aborted: 0, refused: 0, cut: 0, lost: 0, bytes: 0 };
+  readonly totals = { flows: 0, complete: 0, aborted: 0, refused: 0, cut: 0, overdue: 0, lost: 0, bytes: 0 };
   readonly #open = new Map<number, FlowRecord>();
   readonly #active = new Set<ActiveFault>();
   readonly #onLost: (what: string) => void;

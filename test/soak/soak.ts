@@ -177,12 +177,12 @@ class SoakRun {
   }
 
   #printProgress(users: Users, faults: FaultRunner): void {
-    const { complete, aborted, refused, cut, lost, bytes } = this.#ledger.totals;
+    const { complete, aborted, refused, cut, overdue, lost, bytes } = this.#ledger.totals;
     const { udpFlows, udpSent, udpAnswered, udpBytes } = users.counts;
     const did = Object.entries(faults.counts).filter(([, count]) => count > 0).map(([kind, count]) => `${count} ${kind}`);
     const memory = Object.entries(this.#memory.now()).map(([name, mib]) => `${name} ${mib}`);
     this.#print(
-      `${this.#elapsed()}: TCP ${complete} whole, ${aborted} aborted, ${refused} refused, ${cut} cut by faults, ${this.#ledger.open} open; ` +
+      `${this.#elapsed()}: TCP ${complete} whole, ${aborted} aborted, ${refused} refused, ${cut} cut by faults, ${overdue} resets that never came, ${this.#ledger.open} open; ` +
         `UDP ${udpFlows} flows, ${udpAnswered}/${udpSent} answered; ${mib(bytes + udpBytes)} MiB; ${lost} lost; faults: ${did.join(', ') || 'none yet'}; MiB: ${memory.join(', ')}`,
     );
   }

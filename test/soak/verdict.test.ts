@@ -38,6 +38,7 @@ t.test('an abort is an error at the other end', async (t) => {
   t.equal(judgeFlow(byClient, end('aborted', 0), undefined, []), 'aborted');
   t.match(judgeFlow(byClient, end('aborted', 20), end('end', 5), []), { fault: /backend saw a FIN after 5/ });
   t.match(judgeFlow(byClient, end('end', 20), end('end', 10), []), { fault: /good order/ });
+  t.equal(judgeFlow(byClient, end('aborted', 20), end('stuck', 3), []), 'overdue');
   const byBackend: FlowPlan = { ...plan, kind: 'backendAborts' };
   t.equal(judgeFlow(byBackend, end('reset', 5), end('aborted', 10), []), 'aborted');
   t.match(judgeFlow(byBackend, end('end', 5), end('aborted', 10), []), { fault: /client saw a FIN after 5/ });

@@ -22,7 +22,8 @@ export interface Disturbance {
   readonly blindEnd: 'client' | 'backend' | undefined;
 }
 
-export type Verdict = 'complete' | 'aborted' | 'refused' | 'cut' | { readonly fault: string };
+/** `overdue`: aborted, and the other end was never told; see docs/testing.md. */
+export type Verdict = 'complete' | 'aborted' | 'refused' | 'cut' | 'overdue' | { readonly fault: string };
 
 /** @param backend undefined when the flow never reached it */
 export const judgeFlow = (plan: FlowPlan, client: FlowEnd, backend: FlowEnd | undefined, disturbances: readonly Disturbance[]): Verdict => {
@@ -30,6 +31,7 @@ export const judgeFlow = (plan: FlowPlan, client: FlowEnd, backend: FlowEnd | un
   for (const side of ['client', 'backend'] as const) {
     const end = ends[side];
     if (!end) continue;
+    if (end.ending === 'stuck' && ends[side === 'client' ? 'backend' : 'client']?.ending === 'aborted') return 'overdue';
     if (end.ending === 'corrupt' || end.ending === 'stuck') return { fault: `${side} ${end.ending}: ${end.detail}` };
     const expected = side === 'client' ? plan.down : plan.up;
     const isBlind = disturbances.some(({ blindEnd }) => blindEnd === side);
