@@ -66,16 +66,15 @@ export class Lab {
   }
 
   static create(t: LabOwner): Lab {
-    let lab: Lab | undefined;
+    const made: { lab?: Lab } = {};
     // Before the folder is asked for: tap removes it first when nothing was to be torn down before.
     t.teardown(async () => {
-      if (!lab) return;
-      const secrets = labSecrets(lab);
-      await lab.stop();
-      assertNoSecretsShown(lab, secrets);
+      if (!made.lab) return;
+      const secrets = labSecrets(made.lab);
+      await made.lab.stop();
+      assertNoSecretsShown(made.lab, secrets);
     });
-    lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN }));
-    return lab;
+    return (made.lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN })));
   }
 
   /** The same outside a test: in an empty folder of the caller's, until its `stop`. */

@@ -56,7 +56,7 @@ t.test('after the relay and the connector were killed, a flow waits for the conn
   relay = await lab.restartRelay();
   await back;
   const flow = exchange(t, agentPort, 'who?');
-  await agent.process.waitFor('session_refused', { code: 'connector_absent' });
+  await relay.waitFor('session_refused', { code: 'connector_absent' });
   connector = await lab.startConnector(CONNECTOR, services);
   t.equal((await flow).received.toString(), 'here', 'the flow was not refused meanwhile');
 });

@@ -81,7 +81,7 @@ const next = (): void => {
 };
 
 for (let source = 0; source < count / CONNECTIONS_PER_SOURCE; source++) {
-  const host = `127.1.${source >> 8}.${(source & 0xff) || 1}`;
+  const host = `127.1.${Math.floor(source / 250)}.${(source % 250) + 1}`;
   endpoints.push(new Endpoint({ socket: await openPlainSocket({ host, port: 0 }) }));
 }
 for (let i = 0; i < Math.min(count, HANDSHAKES_AT_ONCE); i++) next();

@@ -13,8 +13,6 @@ import { startWebBackend } from '../harness/web-backend.js';
 
 const CROWD = fileURLToPath(new URL('crowd.js', import.meta.url));
 const MIB = 1024 * 1024;
-const TRANSFER_BYTES = 96 * MIB;
-const TRANSFERS = 5;
 const JOINS = 20;
 /** The targets: bytes of the relay for each idle client, ms for a new agent, share of the speed without the crowd. */
 const MAX_BYTES_EACH = 64 * 1024;
@@ -26,6 +24,8 @@ const MS_PER_CLIENT = 20;
 const count = Number(process.env.ZTNA_SCALE ?? 1000);
 /** The suite runs several files at once on two cores, where only memory can be held to its target. */
 const isMeasurement = process.env.ZTNA_SCALE !== undefined;
+const TRANSFER_BYTES = (isMeasurement ? 96 : 16) * MIB;
+const TRANSFERS = isMeasurement ? 5 : 1;
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 

@@ -12,8 +12,8 @@ const REDACTED = '[redacted]';
 const SECRET_NAME = /secret|token|private|passw|passphrase|credential|authorization|cookie|^seed$|^key$|[_-]key$/i;
 /** Camel case, so that `signingKey` is one and `monkey` is not. */
 const CAMEL_CASE_KEY = /[a-z0-9]Key$/;
-/** Names the rules above would catch although they are public: the second counts packets (quic/packet-drops.ts). */
-const PUBLIC_NAME = /^public[_-]?key$|^retry_token_invalid$/i;
+/** Names the rules above would catch although they are public. */
+const PUBLIC_NAME = /^public[_-]?key$/i;
 const PRIVATE_KEY_PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 
 /** Whether a value under this key name is never shown: `key`, `secret`, `token`, `privateKey`, `password` and the like; `keyId` is fine. */

@@ -63,9 +63,10 @@ export const DEFAULT_AGENT_LIMITS: AgentLimits = {
   maxPendingOpens: 1024,
   // Half of the 64 a relay parks for one agent identity, so that two processes of it fit.
   maxOpensInFlight: 32,
-  // A connector that left with the same relay is back after three delays of 250 + 500 + 1000 ms and a handshake.
-  settleMs: 3_000,
-  // 12 tries within it; 32 in flight are 128 opens/s for those 3 s.
+  // A connector that left with the same relay is back after three delays of 250 + 500 + 1000 ms and a handshake, or
+  // within 3 s of a relay's restart (docs/adr/0009).
+  settleMs: 5_000,
+  // 20 tries within it; 32 in flight are 128 opens/s for those 5 s: at the relay 50/s, what is beyond is asked again.
   settleRetryMs: 250,
 };
 
