@@ -14,6 +14,8 @@ import {
   type PacketDropReason,
   type RelayMachine,
   type RelayStats,
+  type SourceAdmission,
+  type StatelessResets,
 } from '@ztna/protocol';
 import type { LiveReload } from './live-reload.js';
 import type { RelayOutcomes } from './relay-outcomes.js';
@@ -22,6 +24,10 @@ export interface RelayMetricsSources {
   readonly server: {
     readonly machine: Pick<RelayMachine, 'counters' | 'stats'>;
     readonly packetDrops: Readonly<Record<PacketDropReason, number>>;
+    readonly admission: Pick<SourceAdmission, 'sourcesTracked' | 'overflowConnections'>;
+    readonly forwarder: { readonly waitingBytes: number };
+    readonly pauses: { readonly size: number };
+    readonly resets: Pick<StatelessResets, 'sent' | 'rateLimited'> | undefined;
     readonly outcomes: RelayOutcomes;
     readonly authorities: { readonly revocations: { readonly size: number } };
   };
@@ -31,6 +37,7 @@ export interface RelayMetricsSources {
 export const relayMetrics = ({ server, reload }: RelayMetricsSources): readonly MetricFamily[] => [
   ...datagramMetrics(server.machine.counters),
   ...packetMetrics(server),
+  ...limitMetrics(server),
   ...populationMetrics(() => server.machine.stats()),
   ...outcomeMetrics(server.outcomes),
   ...reloadMetrics(server, reload),
@@ -73,6 +80,15 @@ const packetMetrics = (server: Pick<RelayMetricsSources['server'], 'packetDrops'
     },
     (reason) => server.packetDrops[reason],
   ),
+];
+
+const limitMetrics = (server: RelayMetricsSources['server']): MetricFamily[] => [
+  single('gauge', 'ztna_relay_queue_bytes', 'Memory of the datagrams that wait in all queues', () => server.forwarder.waitingBytes),
+  single('gauge', 'ztna_relay_sources_tracked', 'Source addresses whose handshakes or connections are counted now', () => server.admission.sourcesTracked),
+  single('gauge', 'ztna_relay_sources_overflow_connections', 'Connections of sources that found the table of sources full', () => server.admission.overflowConnections),
+  single('gauge', 'ztna_relay_clients_paused', 'Clients whose control stream is left unread for a moment, for sending faster than allowed', () => server.pauses.size),
+  single('counter', 'ztna_relay_stateless_resets_total', 'Stateless resets sent to peers of connections from before a restart', () => server.resets?.sent ?? 0),
+  single('counter', 'ztna_relay_stateless_resets_limited_total', 'Stateless resets not sent, for their rate', () => server.resets?.rateLimited ?? 0),
 ];
 
 const populationMetrics = (stats: () => RelayStats): MetricFamily[] => [

@@ -160,6 +160,11 @@ export class RelayServer {
     return this.#endpoint.drops;
   }
 
+  /** Answers to packets of connections from before a restart. */
+  get resets(): Endpoint['resets'] {
+    return this.#endpoint.resets;
+  }
+
   /** What clients are judged by now. */
   get authorities(): Authorities {
     return this.#authorities;

@@ -80,7 +80,16 @@ function relayFamilies(): readonly MetricFamily[] {
   const packetDrops = Object.fromEntries(PACKET_DROP_REASONS.map((reason) => [reason, 0])) as Record<PacketDropReason, number>;
   const stats = () => ({ connections: 0, identities: 0, registeredConnectors: 0, services: 0, sessions: 0, pendingSessions: 0, sessionEnds: 0 });
   return relayMetrics({
-    server: { machine: { counters: new DatagramCounters(), stats }, packetDrops, outcomes: new RelayOutcomes(), authorities: { revocations: { size: 0 } } },
+    server: {
+      machine: { counters: new DatagramCounters(), stats },
+      packetDrops,
+      admission: { sourcesTracked: 0, overflowConnections: 0 },
+      forwarder: { waitingBytes: 0 },
+      pauses: { size: 0 },
+      resets: undefined,
+      outcomes: new RelayOutcomes(),
+      authorities: { revocations: { size: 0 } },
+    },
     reload: { applied: 0, refused: 0, ageSeconds: 0 },
   });
 }
