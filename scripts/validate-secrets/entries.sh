@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# The pieces of content that are checked, whatever they came from: a file, or a key of a Secret. Owns whether one is
+# there, of a size our processes read, not a placeholder, and (files) private enough.
+# shellcheck disable=SC2154 # here, work and now are validate-secrets.sh's
+
+entry_label=() # for people
+entry_file=()  # where its bytes are; empty when missing
+entry_state=() # new, usable or bad
+entry_base64=() # 1: entry_file holds base64 still
+entry_mode=()  # 1: a file whose permissions count
+
+# add_entry LABEL FILE BASE64 MODE → REPLY, its number
+add_entry() {
+  REPLY=${#entry_label[@]}
+  entry_label+=("$1") entry_file+=("$2") entry_base64+=("$3") entry_mode+=("$4") entry_state+=(new)
+}
+
+# usable ENTRY MAX_BYTES SECRET: true when there is content to parse; reports what is wrong with it, once.
+usable() {
+  local entry=$1
+  if [[ ${entry_state[entry]} == new ]]; then
+    entry_state[entry]=bad
+    if is_there "$entry" "$2"; then entry_state[entry]=usable; fi
+    if (($3)); then check_private "$entry"; fi
+  fi
+  [[ ${entry_state[entry]} == usable ]]
+}
+
+is_there() {
+  local label=${entry_label[$1]} file=${entry_file[$1]} verdict
+  mark_checked "$label"
+  if [[ -z $file || ! -e $file ]]; then
+    finding error "$label" present 'is missing' 'add it; docs/certificates.md says what makes it'
+    return 1
+  fi
+  [[ -f $file ]] || { finding error "$label" present 'is not a regular file' 'put a file there' && return 1; }
+  [[ -r $file ]] || cannot_check "$label cannot be read: permission denied"
+  if (($(wc -c <"$file") > 2 * $2)); then
+    finding error "$label" parses "is larger than the $2 bytes that are read" 'put the right content there'
+    return 1
+  fi
+  verdict=$(judge "$file")
+  if [[ $verdict == content && ${entry_base64[$1]} == 1 ]]; then
+    if ! base64 -d <"$file" >"$file.decoded" 2>/dev/null; then
+      finding error "$label" encoding 'is not base64' 'put base64 under data, or plain text under stringData'
+      return 1
+    fi
+    entry_file[$1]=$file.decoded entry_base64[$1]=0
+    file=$file.decoded
+    verdict=$(judge "$file")
+  fi
+  case $verdict in
+    empty) finding error "$label" nonempty 'is empty' 'put its content there' ;;
+    placeholder) finding error "$label" placeholder 'is a placeholder' 'replace it with the real content' ;;
+    *)
+      (($(wc -c <"$file") <= $2)) && return 0
+      finding error "$label" parses "is larger than the $2 bytes that are read" 'put the right content there'
+      ;;
+  esac
+  return 1
+}
+judge() { awk -f "$here/bytes.awk" -f "$here/placeholder.awk" -f "$here/judge-text.awk" <"$1"; }
+
+# As protocol/src/config/secret-file.ts: nobody but the owner; or root's file, readable by the one group that
+# ZTNA_SECRETS_GROUP names, which is what a Kubernetes volume with fsGroup looks like.
+check_private() {
+  local label=${entry_label[$1]} file=${entry_file[$1]} mode owner group
+  [[ ${entry_mode[$1]} == 1 && -f $file ]] || return 0
+  read -r mode owner group < <(stat -Lc '%a %u %g' -- "$file")
+  ((8#$mode & 8#077)) || return 0
+  [[ -z ${ZTNA_SECRETS_GROUP:-} || $owner != 0 || $group != "$ZTNA_SECRETS_GROUP" ]] || ((8#$mode & 8#037)) || return 0
+  finding error "$label" permissions "has mode $mode: others than its owner can get at it" 'chmod 600'
+}
+
+# What everyone trusts must not be everyone's to change.
+check_not_writable() {
+  local mode
+  [[ ${entry_mode[$1]} == 1 && -f ${entry_file[$1]} ]] || return 0
+  mode=$(stat -Lc %a -- "${entry_file[$1]}")
+  ((!(8#$mode & 8#022))) || finding error "${entry_label[$1]}" permissions "has mode $mode: others than its owner can change it" 'chmod 644'
+}
+
+# yaml FILE: as yaml.awk. NUL bytes would end the text early for some awks.
+yaml() {
+  if (($(tr -d '\000' <"$1" | wc -c) != $(wc -c <"$1"))); then
+    printf '1\t\t!\tholds a NUL byte\n'
+    return
+  fi
+  awk -f "$here/yaml.awk" <"$1"
+}
+# YAML of our processes is UTF-8, and refused otherwise.
+is_utf8() { ! grep -q $'[\x80-\xff]' "$1" || ! command -v iconv >/dev/null || iconv -f UTF-8 -t UTF-8 <"$1" >/dev/null 2>&1; }
