@@ -206,10 +206,14 @@ check_chain() {
     finding error "$label" identity "its trust domain is $identity_domain, and that of the CA another" 'put the certificate and the CA of one trust domain there'
   elif ! openssl verify -no_check_time "${options[@]}" "${entry_file[$2]}" >"$work/verify" 2>&1; then
     why='is not signed by the CA'
-    if grep -q 'subtree violation' "$work/verify"; then why='has names that its CA may not sign (name constraints)'; fi
+    if grep -q 'subtree violation' "$work/verify"; then
+      # Names that were reported already.
+      [[ -n $identity_domain ]] || return 0
+      why='has names that its CA may not sign (name constraints)'
+    fi
     if grep -q 'path length' "$work/verify"; then why='has an intermediate that its CA may not have (path length)'; fi
     # Reported as strength already, where openssl refuses them at all.
-    if grep -Eq 'too weak' "$work/verify"; then return; fi
+    if grep -Eq 'too weak' "$work/verify"; then return 0; fi
     finding error "$label" chain "$why" "put the CA there that signed it (${entry_label[$1]}), or $ISSUE_AGAIN"
   elif [[ -n ${dated[$1]:-} ]] && (($3)) && (($(grep -c '^C' "$work/ca.$1") > 1)) && ! openssl verify "${options[@]}" "${entry_file[$2]}" >/dev/null 2>&1; then
     finding error "$label" expiry 'leads to a CA certificate that is out of date' "$ISSUE_AGAIN, by a CA that is valid"

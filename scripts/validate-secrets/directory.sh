@@ -38,6 +38,7 @@ check_directory() {
       *.key)
         # Named as the private key of a certificate, and holding one.
         if ((${#roles[@]})) || [[ -n ${used[$file]:-} ]] || is_ca_file "$base" || ! grep -qs -- 'PRIVATE KEY-----' "$file"; then continue; fi
+        if read_public_key "$file" && [[ -n ${ca_keys[${public_key[$file]}]:-} ]]; then continue; fi
         entry_of "${file%.key}.crt"
         if usable "$REPLY" "$MAX_PEM_BYTES" 0; then :; fi
         seen[any]=1
@@ -69,8 +70,7 @@ declare -A seen=() # role → 1 once a certificate of it was checked; any → 1
 
 is_ca_file() { [[ $1 =~ ^ca([-_.].*)?\.(crt|key|pem)$ || $1 =~ [-_.]ca\.(crt|key|pem)$ ]]; }
 path_label() {
-  local path=${1#"$root"/}
-  printf '%s' "${path:-.}"
+  if [[ $1 == "$root" ]]; then printf .; else printf '%s' "${1#"$root"/}"; fi
 }
 # entry_of PATH → REPLY
 entry_of() {
@@ -194,7 +194,8 @@ check_files_for_ca_keys() {
   done
   while IFS= read -r -d '' file; do
     entry_of "$file"
-    check_private "$REPLY"
+    # In a certificate's file it was reported as exposed already.
+    if [[ $file != *.crt ]]; then check_private "$REPLY"; fi
     if [[ $file == *.key ]] && is_ca_file "${file##*/}"; then
       finding error "${entry_label[REPLY]}" ca-key "is a CA's private key: whoever reads it can be anybody" 'keep it offline, and only certificates here'
     else

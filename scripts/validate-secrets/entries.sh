@@ -86,7 +86,7 @@ yaml() {
     printf '1\t\t!\tholds a NUL byte\n'
     return
   fi
-  awk -f "$here/yaml.awk" <"$1"
+  awk -f "$here/yaml.awk" -f "$here/yaml-flow.awk" <"$1"
 }
 # YAML of our processes is UTF-8, and refused otherwise.
 is_utf8() { ! grep -q $'[\x80-\xff]' "$1" || ! command -v iconv >/dev/null || iconv -f UTF-8 -t UTF-8 <"$1" >/dev/null 2>&1; }

@@ -37,7 +37,11 @@ check_objects() {
   mkdir "$work/entries"
   awk -v out="$work/entries" -f "$here/objects.awk" <"$work/flat" >"$work/index"
   read_index
-  ((${#object_created[@]})) || cannot_check 'there is no object to check'
+  if ((${#object_created[@]} == 0)); then
+    # An empty namespace lacks what a process needs, if it is said which process.
+    if [[ ! -s $work/flat ]] || ((${#roles[@]} == 0)); then cannot_check 'there is no object to check'; fi
+    namespaces=('')
+  fi
   local found=0
   for namespace in "${namespaces[@]}"; do
     for role in relay connector; do

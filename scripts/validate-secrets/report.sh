@@ -96,5 +96,5 @@ report_table() {
     IFS=$US read -r object reason <<<"$line"
     printf 'not checked: %s: %s\n' "$object" "$reason"
   done
-  printf '%s checked: %s errors, %s warnings\n' "${#checked[@]}" "$(count error)" "$(count warning)"
+  printf 'checked: %s, errors: %s, warnings: %s\n' "${#checked[@]}" "$(count error)" "$(count warning)"
 }

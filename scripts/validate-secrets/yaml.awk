@@ -6,9 +6,9 @@
 #   PATH   keys and list indices (from 0), each after a \037 byte; empty for the root
 #   TYPE   m map, q list, s string, t any other scalar (number, true, null, ...), ! broken: VALUE says the line and why
 #   VALUE  with \\ \n \t \r escaped. Messages never quote the text: it may hold secrets.
-# Works with mawk, gawk and busybox awk under LC_ALL=C.
+# Flow style is in yaml-flow.awk; works with mawk, gawk and busybox awk under LC_ALL=C.
 
-BEGIN { US = "\037"; MAX_DEPTH = 32; WINDOW = 4096; STOP["\""] = "[\"\\\\]"; STOP["'"] = "'" }
+BEGIN { US = "\037"; MAX_DEPTH = 32; WINDOW = 256; CHUNK = 8192; STOP["\""] = "[\"\\\\]"; STOP["'"] = "'" }
 { sub(/\r$/, ""); if (NR == 1) sub(/^\357\273\277/, ""); L[NR] = $0 }
 END {
   first = 1
@@ -27,14 +27,17 @@ function document_between(from, to,   i) {
   if (i > to) return
   doc++; err = ""; cur = i; end = to; split("", seen)
   if (L[cur] ~ /^%/) fail("a YAML directive is not supported")
+  else if (control(cur, to)) fail("a control character")
   else node("", -1, 0)
   if (err == "") { skip_blank(); if (cur <= end) fail("something stands where nothing can") }
   if (err != "") print doc "\t\t!\t" err
 }
 
+# \001 is what objects.awk turns text by.
+function control(from, to) { for (; from <= to; from++) if (index(L[from], "\001")) return 1; return 0 }
 function fail(why) { if (err == "") err = "line " (cur > NR ? NR : cur) ": " why }
 function emit(path, type, value) {
-  gsub(/\\/, "\\\\", value); gsub(/\n/, "\\n", value); gsub(/\t/, "\\t", value); gsub(/\r/, "\\r", value)
+  gsub(/\\/, "&&", value); gsub(/\n/, "\\n", value); gsub(/\t/, "\\t", value); gsub(/\r/, "\\r", value)
   print doc "\t" path "\t" type "\t" value
 }
 function indent_of(s) { match(s, /^ */); return RLENGTH }
@@ -175,7 +178,7 @@ function more_plain(v, k,   gap, s) {
 function repeat(s, n,   out) { while (n-- > 0) out = out s; return out }
 
 # | and >: RFC-like literal text, https://yaml.org/spec/1.2.2/#81-block-scalar-styles
-function block(path, header, k,   style, chomp, width, v, s, gap, i, prev, more) {
+function block(path, header, k,   style, chomp, width, v, s, gap, i, prev, more, long) {
   if (header !~ /^[|>]([-+]?[1-9]?|[1-9][-+])[ \t]*$/ && header !~ /^[|>]([-+]?[1-9]?|[1-9][-+])[ \t]+#/) { fail("a block scalar's first line is wrong"); return }
   style = substr(header, 1, 1)
   match(header, /^[|>][-+1-9]*/); header = substr(header, 2, RLENGTH - 1)
@@ -184,7 +187,8 @@ function block(path, header, k,   style, chomp, width, v, s, gap, i, prev, more)
   cur++
   if (width == "") {
     for (i = cur; i <= end && L[i] ~ /^ *$/; i++);
-    width = i <= end && indent_of(L[i]) > k ? indent_of(L[i]) : k + 1
+    # Blank lines alone are line breaks, however long.
+    width = i <= end && indent_of(L[i]) > k ? indent_of(L[i]) : 1e9
   }
   gap = 0; v = ""; prev = ""; more = 0
   for (; cur <= end; cur++) {
@@ -192,6 +196,7 @@ function block(path, header, k,   style, chomp, width, v, s, gap, i, prev, more)
     if (s ~ /^ *$/ && length(s) <= width) { gap++; continue }
     if (indent_of(s) < width) break
     s = substr(s, width + 1)
+    if (length(v) > CHUNK) { long = long substr(v, 1, CHUNK); v = substr(v, CHUNK + 1) }
     if (style == "|" || v == "") v = v repeat("\n", gap) s
     else {
       more = s ~ /^[ \t]/ || prev ~ /^[ \t]/
@@ -202,130 +207,5 @@ function block(path, header, k,   style, chomp, width, v, s, gap, i, prev, more)
   }
   if (chomp == "-") sub(/\n$/, "", v)
   else if (chomp == "+") v = v repeat("\n", gap)
-  emit(path, "s", v)
-}
-
-# --- flow style, at column fp of line cur ---
-function flow_blank(   s) {
-  while (err == "") {
-    s = substr(L[cur], fp, WINDOW)
-    match(s, /^[ \t]*/)
-    if (RLENGTH == WINDOW) { fp += RLENGTH; continue }
-    fp += RLENGTH
-    if (fp <= length(L[cur]) && substr(L[cur], fp, 1) != "#") return
-    if (fp <= length(L[cur]) && fp > 1 && substr(L[cur], fp - 1, 1) !~ /[ \t]/) return
-    if (cur >= end) { fail("a bracket or quote is not closed"); return }
-    cur++; fp = 1
-  }
-}
-function flow(path, depth,   ch, v) {
-  if (depth > MAX_DEPTH) { fail("nested too deeply"); return }
-  ch = substr(L[cur], fp, 1)
-  if (ch == "{") flow_map(path, depth)
-  else if (ch == "[") flow_list(path, depth)
-  else if (ch == "\"" || ch == "'") { v = flow_quoted(ch); if (err == "") emit(path, "s", v) }
-  else { v = flow_plain(); if (err == "") scalar(path, v) }
-}
-function flow_map(path, depth,   ch, k, quoted) {
-  emit(path, "m", ""); fp++
-  while (err == "") {
-    flow_blank()
-    ch = substr(L[cur], fp, 1)
-    if (ch == "}") { fp++; return }
-    quoted = ch == "\"" || ch == "'"
-    k = quoted ? flow_quoted(ch) : flow_plain()
-    if (err != "") return
-    if (k == "" && !quoted || !quoted && k == "<<") { fail("no key where one is needed"); return }
-    if (!unique(path, k)) return
-    flow_blank()
-    if (substr(L[cur], fp, 1) == ":") {
-      fp++; flow_blank()
-      if (substr(L[cur], fp, 1) ~ /[,}]/) emit(path US k, "t", "")
-      else flow(path US k, depth + 1)
-    } else emit(path US k, "t", "")
-    if (err != "" || flow_next("}")) return
-  }
-}
-function flow_list(path, depth,   i) {
-  emit(path, "q", ""); fp++
-  for (i = 0; err == ""; i++) {
-    flow_blank()
-    if (substr(L[cur], fp, 1) == "]") { fp++; return }
-    flow(path US i, depth + 1)
-    if (err != "" || flow_next("]")) return
-  }
-}
-# Past a comma, 0; past the closing bracket, 1.
-function flow_next(close_with,   ch) {
-  flow_blank()
-  ch = substr(L[cur], fp, 1)
-  if (ch == close_with) { fp++; return 1 }
-  if (ch != ",") fail("a comma or closing bracket is missing")
-  fp++
-  return 0
-}
-function flow_plain(   w, v) {
-  w = substr(L[cur], fp, WINDOW)
-  if (w ~ /^[&*]/) { fail("an anchor or alias is not supported"); return "" }
-  if (w ~ /^!/) { fail("a tag is not supported"); return "" }
-  if (w ~ /^[%@`|>#,\]}]/ || w ~ /^[-?:]([ \t,\[\]{}]|$)/) { fail("a character YAML reserves begins a value"); return "" }
-  v = ""
-  while (match(w, /[,\[\]{}]|:([ \t,\[\]{}]|$)|[ \t]#/) == 0 && length(w) == WINDOW) { v = v w; fp += WINDOW; w = substr(L[cur], fp, WINDOW) }
-  if (RSTART) w = substr(w, 1, RSTART - 1)
-  v = v w; fp += length(w)
-  sub(/[ \t]+$/, "", v)
-  return v
-}
-function flow_quoted(c,   v, w, e) {
-  fp++; v = ""
-  while (err == "") {
-    w = substr(L[cur], fp, WINDOW)
-    if (w == "") { v = fold(v); continue }
-    if (!match(w, STOP[c])) { v = v w; fp += length(w); continue }
-    v = v substr(w, 1, RSTART - 1); fp += RSTART - 1
-    w = substr(L[cur], fp, 2)
-    if (w == "''" && c == "'") { v = v "'"; fp += 2 }
-    else if (substr(w, 1, 1) == c) { fp++; return v }
-    else if (w == "\\") { if (cur >= end) { fail("a quote is not closed"); return "" }; cur++; match(L[cur], /^[ \t]*/); fp = RLENGTH + 1 }
-    else v = v escape()
-  }
-  return v
-}
-# A line break inside quotes: one is a space, each further one a line break.
-function fold(v,   gap) {
-  sub(/[ \t]+$/, "", v)
-  for (gap = 0; ; gap++) {
-    if (cur >= end) { fail("a quote is not closed"); return v }
-    cur++
-    if (L[cur] !~ /^[ \t]*$/) break
-  }
-  match(L[cur], /^[ \t]*/); fp = RLENGTH + 1
-  return v (gap ? repeat("\n", gap) : " ")
-}
-function unquote(s, c,   save, v) {
-  if (c == "'") { gsub(/''/, "'", s); return s }
-  if (s !~ /\\/) return s
-  save = L[cur]; L[cur] = "\"" s "\""; fp = 1
-  v = flow_quoted("\"")
-  L[cur] = save
-  return v
-}
-function escape(   e, n, h, v) {
-  e = substr(L[cur], fp + 1, 1); fp += 2
-  if (index("\"\\/ \t", e)) return e
-  if (e == "n") return "\n"; if (e == "t") return "\t"; if (e == "r") return "\r"
-  if (e == "b") return "\b"; if (e == "a") return "\a"; if (e == "f") return "\f"; if (e == "v") return "\v"; if (e == "e") return "\033"
-  n = e == "x" ? 2 : e == "u" ? 4 : e == "U" ? 8 : 0
-  h = tolower(substr(L[cur], fp, n))
-  if (n == 0 || length(h) < n || h ~ /[^0-9a-f]/) { fail("a backslash sequence that is not supported"); return "" }
-  fp += n
-  for (v = 0; h != ""; h = substr(h, 2)) v = v * 16 + index("123456789abcdef", substr(h, 1, 1))
-  if (v == 0 || v > 1114111) { fail("a backslash sequence that is not supported"); return "" }
-  return utf8(v)
-}
-function utf8(v) {
-  if (v < 128) return sprintf("%c", v)
-  if (v < 2048) return sprintf("%c%c", 192 + int(v / 64), 128 + v % 64)
-  if (v < 65536) return sprintf("%c%c%c", 224 + int(v / 4096), 128 + int(v / 64) % 64, 128 + v % 64)
-  return sprintf("%c%c%c%c", 240 + int(v / 262144), 128 + int(v / 4096) % 64, 128 + int(v / 64) % 64, 128 + v % 64)
+  emit(path, "s", long v)
 }
