@@ -82,19 +82,19 @@ function more_follows(   s) {
   return s ~ /^[,\]}#:\[{]/ ? "" : s
 }
 # Appending to a long text copies it, so what is read gathers in `v` and joins `long` a chunk at a time.
-function flow_quoted(c,   v, w, long) {
-  fp++; v = ""; long = ""
+function flow_quoted(c,   v, w, long, kept) {
+  fp++; v = ""; long = ""; kept = 0 # up to where blanks were written as escapes
   while (err == "") {
-    if (length(v) > CHUNK) { long = long substr(v, 1, CHUNK); v = substr(v, CHUNK + 1) }
+    if (length(v) > CHUNK) { long = long substr(v, 1, CHUNK); v = substr(v, CHUNK + 1); kept = kept > CHUNK ? kept - CHUNK : 0 }
     w = substr(L[cur], fp, WINDOW)
-    if (w == "") { v = fold(v); continue }
+    if (w == "") { v = substr(v, 1, kept) fold(substr(v, kept + 1)); continue }
     if (!match(w, STOP[c])) { v = v w; fp += length(w); continue }
     v = v substr(w, 1, RSTART - 1); fp += RSTART - 1
     w = substr(L[cur], fp, 2)
     if (w == "''" && c == "'") { v = v "'"; fp += 2 }
     else if (substr(w, 1, 1) == c) { fp++; return long v }
     else if (w == "\\") { if (cur >= end) { fail("a quote is not closed"); return "" }; cur++; match(L[cur], /^[ \t]*/); fp = RLENGTH + 1 }
-    else v = v escape()
+    else { v = v escape(); kept = length(v) }
   }
   return ""
 }

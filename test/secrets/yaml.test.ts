@@ -25,9 +25,9 @@ const unescape = (text: string): string => text.replace(/\\([\\ntr])/g, (_, lett
 
 const read = (text: string, awk: readonly string[] = ['awk']): { leaves: string[]; broken: boolean } => {
   const { stdout, status } = spawnSync(awk[0]!, [...awk.slice(1), ...READER], { input: text, env: { ...process.env, LC_ALL: 'C' }, timeout: 30_000, maxBuffer: 64 * 1024 * 1024 });
-  if (status !== 0) throw new Error(`${awk.join(' ')} ended with ${status}`);
+  if (status !== 0) throw new Error(`${awk.join(' ')} ended with ${String(status)}`);
   const lines = stdout.toString().split('\n').slice(0, -1).map((line) => line.split('\t'));
-  const leaves = lines.map(([, path, type, value]) => `${path}=${type === 'm' ? '{}' : type === 'q' ? '[]' : type === 's' ? `"${unescape(value!)}` : /^(~|null|Null|NULL)?$/.test(value!) ? 'null' : 'scalar'}`);
+  const leaves = lines.map(([, path, type, value]) => `${path!}=${type === 'm' ? '{}' : type === 'q' ? '[]' : type === 's' ? `"${unescape(value!)}` : /^(~|null|Null|NULL)?$/.test(value!) ? 'null' : 'scalar'}`);
   return { leaves, broken: lines.some(([, , type]) => type === '!') };
 };
 
