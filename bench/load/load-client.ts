@@ -1,7 +1,5 @@
 // A client of the relay without anything behind it: registers, has a session, and either sends datagrams
-// at a fixed rate (agent) or counts them (connector). Reports one JSON line per event on standard output.
-//
-//   node load-client.js agent|connector DIRECTORY NAME RELAY_PORT UDP_MODE DATAGRAMS_PER_SECOND
+// at the rate it is told (agent) or counts them (connector). Says `ready` once it could.
 
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -17,6 +15,7 @@ import {
   openDatagramSocket,
   OUTER_PROFILE,
   parseRegistrationKey,
+  quicPems,
   RelayDriver,
   SessionCarrier,
   SOFTWARE,
@@ -27,20 +26,27 @@ import {
   type RelayDriverInit,
   type UdpMode,
 } from '@ztna/protocol';
+import { Pacer, RUN_PACKETS } from './pacer.js';
+import { answerRequests, report, settings } from './requests.js';
 
-const SERVICE = 'load';
-const PACKET_BYTES = 1200;
-const RUN_PACKETS = 40;
-const REPORT_MS = 200;
+export interface LoadClientSettings {
+  readonly role: 'agent' | 'connector';
+  /** Of the overlay's files. */
+  readonly directory: string;
+  readonly name: string;
+  readonly relay: { readonly host: string; readonly port: number };
+  readonly udp: UdpMode;
+  readonly packetBytes: number;
+}
 
-const [role, directory, name, relayPort, mode, rateText] = process.argv.slice(2) as [string, string, string, string, UdpMode, string];
-const rate = Number(rateText);
+export const LOAD_SERVICE = 'load';
+
+const { role, directory, name, relay, udp, packetBytes } = settings<LoadClientSettings>();
 const file = (suffix: string): string => join(directory, `${name}.${suffix}`);
-const tls = loadTlsMaterial({ ca: join(directory, 'ca.crt'), certificate: file('crt'), key: file('key') }, { role: role as 'agent' | 'connector' });
+const tls = loadTlsMaterial({ ca: join(directory, 'ca.crt'), certificate: file('crt'), key: file('key') }, { role });
 const { key } = loadDocument(file('regkey'), parseRegistrationKey, { secret: true });
-const relays = [{ name: 'relay-1', host: '127.0.0.1', port: Number(relayPort) }];
+const relays = [{ name: 'relay-1', ...relay }];
 const carrier = new SessionCarrier();
-const report = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
 let received = 0;
 carrier.start({ onPacket: () => void received++, onBatchEnd: () => undefined });
@@ -50,60 +56,49 @@ const shared = (services: string[]) => ({
   relays: [{ trustDomain: tls.identity.trustDomain, name: 'relay-1' }],
   random: Math.random,
   wallClock: Date.now,
-  mintToken: (relay: Identity, now: number) =>
-    mintToken({ identity: tls.identity, services, audience: formatIdentity(relay), binding: tls.fingerprint }, key, { now, randomBytes }),
+  mintToken: (audience: Identity, now: number) =>
+    mintToken({ identity: tls.identity, services, audience: formatIdentity(audience), binding: tls.fingerprint }, key, { now, randomBytes }),
 });
 
-const config = createQuicConfig({ ...OUTER_PROFILE, maxStreams: 0, caPem: tls.caPem, certificatePem: tls.certificatePem, keyPem: tls.keyPem });
-const openSocket: RelayDriverInit<AgentSessionCommand>['openSocket'] = (address) => openDatagramSocket(address, { mode });
+const config = createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), maxStreams: 0 });
+const openSocket: RelayDriverInit<AgentSessionCommand>['openSocket'] = (address) => openDatagramSocket(address, { mode: udp });
 const link = { identity: tls.identity, relays, config, carrier, openSocket };
 
-/** Sends what is due each millisecond, and never catches up by more than 20 ms. */
-const blast = (host: string): void => {
-  const run = Buffer.alloc(RUN_PACKETS * PACKET_BYTES, 7);
-  let due = 0;
-  let sent = 0;
-  let last = performance.now();
-  setInterval(() => {
-    const now = performance.now();
-    due = Math.min(due + ((now - last) / 1000) * rate, rate / 50);
-    last = now;
-    while (due >= 1) {
-      const packets = Math.min(RUN_PACKETS, Math.floor(due));
-      carrier.sendRun(run, packets * PACKET_BYTES, PACKET_BYTES, host);
-      due -= packets;
-      sent += packets;
-    }
-  }, 1);
-  setInterval(() => report({ sent, refused: carrier.sendErrors }), REPORT_MS);
-};
-
 const startAgent = (): void => {
+  let host: string | undefined;
+  const run = Buffer.alloc(RUN_PACKETS * packetBytes, 7);
+  const pacer = new Pacer((packets) => {
+    if (host !== undefined) carrier.sendRun(run, packets * packetBytes, packetBytes, host);
+  });
   const machine = new AgentMachine({ ...shared([]), failFast: true });
   const perform = (command: AgentSessionCommand | EventCommand): void => {
     if (command.kind === 'sessionOpened') {
-      blast(carrier.addSession(command.session, driver.outer(command.link)!).host);
+      ({ host } = carrier.addSession(command.session, driver.outer(command.link)!));
       report({ ready: true });
     } else if (command.kind === 'event' && command.event.name === 'registered') {
-      machine.openSession(SERVICE, performance.now());
+      machine.openSession(LOAD_SERVICE, performance.now());
       setImmediate(() => driver.pump());
-    }
+    } else if (command.kind === 'event') report({ event: command.event.name });
   };
   const driver = new RelayDriver<AgentSessionCommand>({ ...link, machine, perform });
   machine.start(performance.now());
   driver.pump();
+  answerRequests(
+    () => ({ sent: pacer.sent, refused: carrier.sendErrors }),
+    ({ rate }) => rate === undefined || pacer.setRate(Number(rate)),
+  );
 };
 
 const startConnector = (): void => {
-  const machine = new ConnectorMachine({ ...shared([SERVICE]), services: [SERVICE] });
+  const machine = new ConnectorMachine({ ...shared([LOAD_SERVICE]), services: [LOAD_SERVICE] });
   const perform = (command: ConnectorSessionCommand | EventCommand): void => {
     if (command.kind === 'sessionIncoming') carrier.addSession(command.session, driver.outer(command.link)!);
-    else if (command.kind === 'event' && command.event.name === 'registered') report({ ready: true });
+    else if (command.kind === 'event') report(command.event.name === 'registered' ? { ready: true } : { event: command.event.name });
   };
   const driver = new RelayDriver<ConnectorSessionCommand>({ ...link, machine, perform });
   machine.start(performance.now());
   driver.pump();
-  setInterval(() => report({ received }), REPORT_MS);
+  answerRequests(() => ({ received }));
 };
 
 if (role === 'agent') startAgent();

@@ -1,7 +1,7 @@
 // CPU per 1200-byte packet of the two UDP sockets, sending and receiving, each side its own process.
 // Loopback, so compare rows of one run only.
 //
-//   node bench/dist/micro/udp.js [--rate 80000] [--seconds 3] [--run 20]
+//   node bench/dist-test/micro/udp.js [--rate 80000] [--seconds 3] [--run 20]
 
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
 // Which compiled file comes from which source: src → dist and test → dist-test in each package, and the
-// same for quickstart, the end-to-end tests in test/ and fuzz/. Finds tests to run, and removes what no source stands behind.
+// same for quickstart, the end-to-end tests in test/, fuzz/ and bench/. Finds tests to run, and removes what no source stands behind.
 
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
@@ -10,7 +10,7 @@ const OUTPUT = /(\.d\.ts|\.js)(\.map)?$/;
 const folders = (root) => {
   const { workspaces } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const packages = workspaces.flatMap((name) => [[`${name}/src`, `${name}/dist`], [`${name}/test`, `${name}/dist-test`]]);
-  return [...packages, ['scripts/quickstart', 'scripts/dist'], ['test', 'test/dist-test'], ['fuzz', 'fuzz/dist-test']];
+  return [...packages, ['scripts/quickstart', 'scripts/dist'], ['test', 'test/dist-test'], ['fuzz', 'fuzz/dist-test'], ['bench', 'bench/dist-test']];
 };
 
 const filesUnder = (directory) => {

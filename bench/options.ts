@@ -1,0 +1,84 @@
+// The options of `npm run bench`, with their defaults and bounds.
+
+import { parseArgs } from 'node:util';
+import { BENCHES, type BenchName } from './report/result.js';
+
+export const USAGE = `npm run bench [-- options]: what a relayed byte costs, beside the programs one could use instead
+
+  --only NAMES      some of ${BENCHES.join(', ')}; separated by commas (default: all)
+  --all             all of them; the default, for scripts that like to say so
+  --seconds N       measured time of each subject and setting, all rounds together (default 9; at least 0.2)
+  --rate N          datagrams per second offered by relay and growth (default 20000)
+  --json FILE       writes the figures
+  --svg FILE        writes the chart
+  --update-docs     writes tables, verdicts and the chart into docs/performance.md
+  --from FILE       measures nothing: takes the figures from a file that --json wrote
+  --loopback        no network namespaces, even as root
+  --cpu-prof DIR    writes a CPU profile of each of our relays in the benchmark relay
+  --help            this text
+
+As root on Linux the programs run in three network namespaces (agent, relay, connector), otherwise on loopback; the
+first line says which. nebula, coturn, iperf3 and openssh-server (Debian packages) are measured where installed.`;
+
+export interface BenchOptions {
+  readonly only: readonly BenchName[];
+  readonly seconds: number;
+  readonly rate: number;
+  readonly json: string | undefined;
+  readonly svg: string | undefined;
+  readonly updateDocs: boolean;
+  readonly from: string | undefined;
+  readonly loopback: boolean;
+  readonly cpuProf: string | undefined;
+}
+
+export type ParsedOptions = { readonly ok: true; readonly options: BenchOptions } | { readonly ok: false; readonly reason: string } | { readonly ok: 'help' };
+
+const isBench = (name: string): name is BenchName => (BENCHES as readonly string[]).includes(name);
+
+export const parseBenchOptions = (args: readonly string[]): ParsedOptions => {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: {
+        only: { type: 'string', multiple: true },
+        all: { type: 'boolean', default: false },
+        seconds: { type: 'string', default: '9' },
+        rate: { type: 'string', default: '20000' },
+        json: { type: 'string' },
+        svg: { type: 'string' },
+        'update-docs': { type: 'boolean', default: false },
+        from: { type: 'string' },
+        loopback: { type: 'boolean', default: false },
+        'cpu-prof': { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }));
+  } catch (error) {
+    return { ok: false, reason: (error as Error).message };
+  }
+  if (values.help) return { ok: 'help' };
+  const faults: string[] = [];
+  const number = (name: string, text: string, min: number, max: number): number => {
+    const value = text.trim() === '' ? NaN : Number(text);
+    if (!(value >= min && value <= max)) faults.push(`--${name} is ${JSON.stringify(text)}; it must be a number from ${min} to ${max}`);
+    return value;
+  };
+  const names = (values.only ?? []).flatMap((list) => list.split(','));
+  for (const name of names) if (!isBench(name)) faults.push(`--only ${JSON.stringify(name)} is none of ${BENCHES.join(', ')}`);
+  if (values.all && names.length > 0) faults.push('--all and --only exclude each other');
+  const options: BenchOptions = {
+    only: names.length > 0 ? BENCHES.filter((name) => names.includes(name)) : BENCHES,
+    seconds: number('seconds', values.seconds, 0.2, 3600),
+    // Beyond it the relay's own limit for one connection would be measured.
+    rate: number('rate', values.rate, 100, 200_000),
+    json: values.json,
+    svg: values.svg,
+    updateDocs: values['update-docs'],
+    from: values.from,
+    loopback: values.loopback,
+    cpuProf: values['cpu-prof'],
+  };
+  return faults.length > 0 ? { ok: false, reason: faults.join('\n') } : { ok: true, options };
+};
