@@ -3,6 +3,8 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { benchRelay } from './benches/relay.js';
+import { benchLatency } from './benches/latency.js';
+import { benchTcp } from './benches/tcp.js';
 import type { Bench } from './benches/bench.js';
 import { openNetwork } from './lab/network.js';
 import { Teardown } from './lab/teardown.js';
@@ -12,6 +14,8 @@ import { tabulate, toText } from './report/table.js';
 
 const RUNNERS: Partial<Record<BenchName, Bench>> = {
   relay: benchRelay,
+  tcp: benchTcp,
+  latency: benchLatency,
 };
 
 const note = (line: string): void => console.log(line);

@@ -5,7 +5,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthority, generateRegistrationKey, issueCertificate } from '@ztna/certs';
-import type { UdpMode } from '@ztna/protocol';
+import { formatAddress, type SocketAddress, type UdpMode } from '@ztna/protocol';
 import { stringify } from 'yaml';
 import type { LabNetwork } from './network.js';
 import { Program } from './program.js';
@@ -88,10 +88,10 @@ export class Overlay {
     return { agent, ports };
   }
 
-  /** The part of a client's file that is the same for both roles. */
-  client(name: string): object {
+  /** The part of a client's file that is the same for both roles. `relay` where the relay is for it, if not where it is. */
+  client(name: string, relay: SocketAddress = { host: this.#init.network.relay.host, port: this.#port }): object {
     return {
-      relays: [{ address: `${this.#init.network.relay.host}:${this.#port}`, name: RELAY_NAME }],
+      relays: [{ address: formatAddress(relay), name: RELAY_NAME }],
       tls: tlsOf(name), registration: { key: `${name}.regkey` }, udp: this.#init.udp ?? 'auto',
     };
   }

@@ -11,7 +11,6 @@ type Fields = Readonly<Record<string, unknown>>;
 const WAIT_MS = 30_000;
 /** From SIGTERM to SIGKILL: a relay drains for less. */
 const STOP_MS = 5_000;
-/** Lines kept for messages about failures. */
 const KEPT_LINES = 40;
 
 const running = new Set<Program>();
@@ -23,6 +22,8 @@ process.once('exit', () => {
 export interface ProgramOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Lines that `log` remembers. Default: enough for a message about a failure. */
+  readonly keptLines?: number;
 }
 
 export class Program {
@@ -32,12 +33,14 @@ export class Program {
   readonly ended: Promise<number | NodeJS.Signals>;
   readonly #command: string;
   readonly #lines: string[] = [];
+  readonly #keptLines: number;
   readonly #watchers = new Set<() => void>();
   #exit: number | NodeJS.Signals | undefined;
 
   /** Standard input stays open: programs of ours end with it, should this process vanish. */
   constructor(site: Site, command: string, args: readonly string[], options: ProgramOptions = {}) {
     const [file, ...words] = site.command(command, args);
+    this.#keptLines = options.keptLines ?? KEPT_LINES;
     this.#command = [command, ...args].join(' ');
     this.child = spawn(file!, words, { cwd: options.cwd, env: { ...process.env, ...options.env }, stdio: ['pipe', 'pipe', 'pipe'] });
     running.add(this);
@@ -145,7 +148,7 @@ export class Program {
 
   #handleLine(line: string): void {
     this.#lines.push(line);
-    if (this.#lines.length > KEPT_LINES) this.#lines.shift();
+    if (this.#lines.length > this.#keptLines) this.#lines.shift();
     if (line.startsWith('{')) {
       try {
         Object.assign(this.state, JSON.parse(line));
