@@ -3,6 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { benchRelay } from './benches/relay.js';
+import { benchHandshake } from './benches/handshake.js';
 import { benchLatency } from './benches/latency.js';
 import { benchTcp } from './benches/tcp.js';
 import type { Bench } from './benches/bench.js';
@@ -16,6 +17,7 @@ const RUNNERS: Partial<Record<BenchName, Bench>> = {
   relay: benchRelay,
   tcp: benchTcp,
   latency: benchLatency,
+  handshake: benchHandshake,
 };
 
 const note = (line: string): void => console.log(line);

@@ -26,6 +26,8 @@ export interface OverlayInit {
   readonly udp?: UdpMode;
   readonly agents: readonly string[];
   readonly connectors: Readonly<Record<string, readonly string[]>>;
+  /** Of the registration keys. Default `hmac-sha256`: Ed25519 is minted in JavaScript, 9 ms each, and a crowd would measure that. */
+  readonly algorithm?: 'ed25519' | 'hmac-sha256';
   /** More keys of relay.yaml. */
   readonly relay?: object;
   /** Arguments of Node for the relay, for profiles. */
@@ -102,7 +104,7 @@ export class Overlay {
   }
 
   #writePki(): void {
-    const { agents, connectors } = this.#init;
+    const { agents, connectors, algorithm = 'hmac-sha256' } = this.#init;
     const authority = createAuthority({ trustDomain: TRUST_DOMAIN });
     this.#write('ca.crt', authority.certificatePem);
     const keys: unknown[] = [];
@@ -111,8 +113,7 @@ export class Overlay {
       this.#write(`${name}.crt`, certificatePem);
       this.#write(`${name}.key`, keyPem);
       if (role === 'relay') return;
-      // Ed25519 is minted in JavaScript, 9 ms each: with it a crowd would measure its own start.
-      const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: name, algorithm: 'hmac-sha256', scope: { role, identities: [name], services } });
+      const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: name, algorithm, scope: { role, identities: [name], services } });
       this.#write(`${name}.regkey`, keyFileYaml);
       keys.push(keyringEntry);
     };
