@@ -3,6 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { benchRelay } from './benches/relay.js';
+import { benchGrowth } from './benches/growth.js';
 import { benchHandshake } from './benches/handshake.js';
 import { benchLatency } from './benches/latency.js';
 import { benchTcp } from './benches/tcp.js';
@@ -18,6 +19,7 @@ const RUNNERS: Partial<Record<BenchName, Bench>> = {
   tcp: benchTcp,
   latency: benchLatency,
   handshake: benchHandshake,
+  growth: benchGrowth,
 };
 
 const note = (line: string): void => console.log(line);

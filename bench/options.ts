@@ -9,6 +9,7 @@ export const USAGE = `npm run bench [-- options]: what a relayed byte costs, bes
   --all             all of them; the default, for scripts that like to say so
   --seconds N       measured time of each subject and setting, all rounds together (default 9; at least 0.2)
   --rate N          datagrams per second offered by relay and growth (default 20000)
+  --connections L   numbers of connections for growth, separated by commas (default 10,100,1000,10000)
   --json FILE       writes the figures
   --svg FILE        writes the chart
   --update-docs     writes tables, verdicts and the chart into docs/performance.md
@@ -24,6 +25,7 @@ export interface BenchOptions {
   readonly only: readonly BenchName[];
   readonly seconds: number;
   readonly rate: number;
+  readonly connections: readonly number[];
   readonly json: string | undefined;
   readonly svg: string | undefined;
   readonly updateDocs: boolean;
@@ -33,6 +35,9 @@ export interface BenchOptions {
 }
 
 export type ParsedOptions = { readonly ok: true; readonly options: BenchOptions } | { readonly ok: false; readonly reason: string } | { readonly ok: 'help' };
+
+/** Ports of one address, with room for everybody else. */
+const MAX_CONNECTIONS = 50_000;
 
 const isBench = (name: string): name is BenchName => (BENCHES as readonly string[]).includes(name);
 
@@ -46,6 +51,7 @@ export const parseBenchOptions = (args: readonly string[]): ParsedOptions => {
         all: { type: 'boolean', default: false },
         seconds: { type: 'string', default: '9' },
         rate: { type: 'string', default: '20000' },
+        connections: { type: 'string', default: '10,100,1000,10000' },
         json: { type: 'string' },
         svg: { type: 'string' },
         'update-docs': { type: 'boolean', default: false },
@@ -73,6 +79,7 @@ export const parseBenchOptions = (args: readonly string[]): ParsedOptions => {
     seconds: number('seconds', values.seconds, 0.2, 3600),
     // Beyond it the relay's own limit for one connection would be measured.
     rate: number('rate', values.rate, 100, 200_000),
+    connections: values.connections.split(',').map((text) => number('connections', text, 1, MAX_CONNECTIONS)),
     json: values.json,
     svg: values.svg,
     updateDocs: values['update-docs'],

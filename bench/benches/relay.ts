@@ -11,12 +11,13 @@ import type { Program } from '../lab/program.js';
 import type { Site } from '../lab/network.js';
 import { startCoturn } from '../lab/coturn.js';
 import { startEmulator, startLoadClient, startUdpLoad } from '../lab/load-programs.js';
+import { LOAD_SERVICE } from '../load/load-settings.js';
 import type { Subject } from '../report/result.js';
 import { interleave, ROUNDS, type Bench, type BenchContext } from './bench.js';
 
 export const PACKET_BYTES = 1200;
 /** For the compiler to have seen the hot path, and QUIC its congestion window. */
-const WARM_UP_MS = 1000;
+export const WARM_UP_MS = 1000;
 /** For what is under way to arrive. */
 const SETTLE_MS = 150;
 
@@ -72,7 +73,7 @@ const counter = async (program: Program, field: string): Promise<number> => {
 const startOurs = async ({ network, teardown, options, note }: BenchContext, udp: UdpMode): Promise<LoadedRelay> => {
   if (options.cpuProf !== undefined) mkdirSync(options.cpuProf, { recursive: true });
   const overlay = await Overlay.start({
-    network, teardown, udp, agents: ['agent-1'], connectors: { 'connector-1': ['load'] },
+    network, teardown, udp, agents: ['agent-1'], connectors: { 'connector-1': [LOAD_SERVICE] },
     relayNodeArgs: options.cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(options.cpuProf)}`, `--cpu-prof-name=relay-${udp}.cpuprofile`],
   });
   if (udp === 'auto') note(`relay: our UDP sockets are ${overlay.udp}`);

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import type { EmulatorInit } from '../load/emulator.js';
-import type { LoadClientSettings } from '../load/load-client.js';
+import type { LoadClientSettings } from '../load/load-settings.js';
 import type { UdpLoadSettings } from '../load/udp-load.js';
 import type { Site } from './network.js';
 import { Program } from './program.js';
@@ -11,7 +11,7 @@ import type { Teardown } from './teardown.js';
 export const startLoadProgram = async (site: Site, teardown: Teardown, script: string, settings: object, timeoutMs?: number): Promise<Program> => {
   const path = fileURLToPath(new URL(`../load/${script}.js`, import.meta.url));
   const program = teardown.keep(() => Program.node(site, path, [JSON.stringify(settings)]));
-  await program.field('ready', timeoutMs);
+  await program.until(() => program.state.ready === true || program.state.event === 'crowd_ready', 'ready', timeoutMs);
   return program;
 };
 

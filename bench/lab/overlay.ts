@@ -125,7 +125,7 @@ export class Overlay {
   }
 
   #writeConfig(name: string, config: object): string {
-    return this.#write(`${name}.yaml`, stringify(config));
+    return this.#write(`${name}.yaml`, stringify(config, { aliasDuplicateObjects: false }));
   }
 
   #write(name: string, text: string): string {

@@ -24,22 +24,10 @@ import {
   type EventCommand,
   type Identity,
   type RelayDriverInit,
-  type UdpMode,
 } from '@ztna/protocol';
+import { LOAD_SERVICE, type LoadClientSettings } from './load-settings.js';
 import { Pacer, RUN_PACKETS } from './pacer.js';
 import { answerRequests, report, settings } from './requests.js';
-
-export interface LoadClientSettings {
-  readonly role: 'agent' | 'connector';
-  /** Of the overlay's files. */
-  readonly directory: string;
-  readonly name: string;
-  readonly relay: { readonly host: string; readonly port: number };
-  readonly udp: UdpMode;
-  readonly packetBytes: number;
-}
-
-export const LOAD_SERVICE = 'load';
 
 const { role, directory, name, relay, udp, packetBytes } = settings<LoadClientSettings>();
 const file = (suffix: string): string => join(directory, `${name}.${suffix}`);

@@ -2,16 +2,16 @@
 // whether a transfer keeps its speed. 1000 clients in the suite; ZTNA_SCALE sets another number (`npm run scale`
 // takes 10 000, for the figures in docs/limits.md).
 
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { joinAs } from '../harness/intruder.js';
-import { Lab } from '../harness/lab.js';
+import { Lab, ROOT } from '../harness/lab.js';
 import { listenersFor } from '../harness/overlay.js';
 import { requireTool, runTool } from '../harness/tools.js';
 import { startWebBackend } from '../harness/web-backend.js';
 
-const CROWD = fileURLToPath(new URL('crowd.js', import.meta.url));
+const CROWD = join(ROOT, 'bench', 'dist-test', 'load', 'crowd.js');
 const MIB = 1024 * 1024;
 const JOINS = 20;
 /** The targets: bytes of the relay for each idle client, ms for a new agent, share of the speed without the crowd. */
@@ -58,7 +58,7 @@ if (curl) {
     const speedAlone = await download();
     const rssAlone = relay.rssBytes();
     const started = performance.now();
-    const crowd = lab.run(CROWD, [lab.directory, 'crowd', String(lab.relayPort), String(count)]);
+    const crowd = lab.run(CROWD, [JSON.stringify({ directory: lab.directory, name: 'crowd', relay: { host: '127.0.0.1', port: lab.relayPort }, count })]);
     await crowd.waitForEvent(({ event }) => event === 'crowd_ready', 'the crowd', count * MS_PER_CLIENT);
     const joinRate = count / ((performance.now() - started) / 1000);
     const bytesEach = (relay.rssBytes() - rssAlone) / count;

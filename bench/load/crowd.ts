@@ -1,15 +1,14 @@
-// A crowd of idle clients in one process: each has a connection of its own to the relay, is registered, and pings
-// as a real client does. Says so on standard error as the other processes do: `crowd_ready` once all are
-// registered, `crowd_lost` for each connection that ended.
-//
-//   node crowd.js DIRECTORY NAME RELAY_PORT COUNT
-//
-// Sources are spread over 127.1.0.0/16, since the relay admits 64 connections from one.
+// A crowd of clients in one process: each has a connection of its own to the relay, is registered, and pings as a
+// real client does. Idle, or each with a session over which the crowd sends in turn, at the rate it is told. Says on
+// standard error, as the other processes do, `crowd_ready` once all are there, `crowd_lost` for each that ended.
 
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import {
   ControlChannel,
+  DATAGRAM_QUEUED,
+  DatagramType,
+  HEADER_BYTES,
   createQuicConfig,
   Endpoint,
   formatIdentity,
@@ -22,8 +21,25 @@ import {
   quicPems,
   relayDnsName,
   SOFTWARE,
+  writeHeader,
   type ConnectionHandler,
+  type EndpointConnection,
 } from '@ztna/protocol';
+import { Pacer } from './pacer.js';
+import { answerRequests, settings } from './requests.js';
+
+export interface CrowdSettings {
+  /** Where NAME.crt, NAME.key and NAME.regkey are, and ca.crt. */
+  readonly directory: string;
+  readonly name: string;
+  readonly relay: { readonly host: string; readonly port: number };
+  readonly count: number;
+  /** Where all come from. Default: 50 each from addresses of 127.1.0.0/16, since the relay admits 64 from one. */
+  readonly host?: string;
+  /** Each opens a session to it. Default: none, and standard input is left alone. */
+  readonly service?: string;
+  readonly packetBytes?: number;
+}
 
 const CONNECTIONS_PER_SOURCE = 50;
 /** Enough to keep both ends busy, few enough that no handshake waits for a second. */
@@ -31,18 +47,22 @@ const HANDSHAKES_AT_ONCE = 32;
 /** As `pingIntervalMs` of a real client. */
 const PING_MS = 10_000;
 
-const [directory, name, port, countText] = process.argv.slice(2) as [string, string, string, string];
-const count = Number(countText);
+const { directory, name, relay, count, host, service, packetBytes = 0 } = settings<CrowdSettings>();
 const tls = loadTlsMaterial({ ca: join(directory, 'ca.crt'), certificate: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) }, { role: 'agent' });
 const { key } = loadDocument(join(directory, `${name}.regkey`), parseRegistrationKey, { secret: true });
 const audience = formatIdentity({ ...tls.identity, role: 'relay', name: 'relay-1' });
 const config = createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), maxStreams: 0 });
-const relay = { host: '127.0.0.1', port: Number(port) };
 const endpoints: Endpoint[] = [];
+const sessions: { readonly connection: EndpointConnection; readonly slot: number; readonly tag: number }[] = [];
 const report = (line: object): void => void process.stderr.write(`${JSON.stringify(line)}\n`);
 
 let begun = 0;
-let registered = 0;
+let ready = 0;
+
+const noteReady = (): void => {
+  if (++ready === count) report({ event: 'crowd_ready', count });
+  next();
+};
 
 const mint = (): Uint8Array<ArrayBuffer> =>
   new Uint8Array(mintToken({ identity: tls.identity, services: [], audience, binding: tls.fingerprint }, key, { now: Date.now(), randomBytes }));
@@ -55,11 +75,16 @@ const client = (): ConnectionHandler => {
       const stream = connection.openStream();
       if (!stream) return connection.close('protocol_error');
       const control = new ControlChannel(stream, {
-        onMessage: ({ type }) => {
-          if (type !== 'registerAck') return;
-          if (++registered === count) report({ event: 'crowd_ready', count });
+        onMessage: (message) => {
+          if (message.type === 'opened') {
+            sessions.push({ connection, ...message.session });
+            return noteReady();
+          }
+          if (message.type === 'openFailed') return connection.close(message.code);
+          if (message.type !== 'registerAck') return;
           timer = setInterval(() => control.send({ type: 'ping', timestamp: 0 }), PING_MS * (0.8 + 0.2 * Math.random()));
-          next();
+          if (service === undefined) noteReady();
+          else control.send({ type: 'open', request: 1, service });
         },
         onFault: () => connection.close('protocol_error'),
         onControlEnd: (code) => connection.close(code),
@@ -81,7 +106,24 @@ const next = (): void => {
 };
 
 for (let source = 0; source < count / CONNECTIONS_PER_SOURCE; source++) {
-  const host = `127.1.${Math.floor(source / 250)}.${(source % 250) + 1}`;
-  endpoints.push(new Endpoint({ socket: await openPlainSocket({ host, port: 0 }) }));
+  const from = host ?? `127.1.${Math.floor(source / 250)}.${(source % 250) + 1}`;
+  endpoints.push(new Endpoint({ socket: await openPlainSocket({ host: from, port: 0 }) }));
 }
 for (let i = 0; i < Math.min(count, HANDSHAKES_AT_ONCE); i++) next();
+
+if (service !== undefined) {
+  const datagram = Buffer.alloc(HEADER_BYTES + packetBytes, 7);
+  let turn = 0;
+  let refused = 0;
+  const pacer = new Pacer((packets) => {
+    for (let n = 0; n < packets; n++) {
+      const { connection, slot, tag } = sessions[turn++ % sessions.length]!;
+      writeHeader(datagram, DatagramType.data, slot, tag);
+      if (connection.sendDatagram(datagram) !== DATAGRAM_QUEUED) refused++;
+    }
+  });
+  answerRequests(
+    () => ({ sent: pacer.sent, refused }),
+    ({ rate }) => rate === undefined || pacer.setRate(Number(rate)),
+  );
+}
