@@ -72,7 +72,7 @@ const secretsInTheirPlace = (objects: Objects): string[] => [
   ...ofKind<ConfigMap>(objects, 'ConfigMap').flatMap((map) => Object.entries(map.data).filter(([, text]) => SECRET_TEXT.test(text)).map(([key]) => `${called(map)}: a secret in ${key}`)),
   ...perContainer(objects, ({ env = [], envFrom = [], args = [] }) => [
     envFrom.length > 0 && 'environment from elsewhere',
-    env.some(({ valueFrom, value }) => valueFrom !== undefined || SECRET_TEXT.test(`${value}`)) && 'a secret in its environment',
+    env.some(({ valueFrom, value }) => valueFrom !== undefined || SECRET_TEXT.test(value ?? '')) && 'a secret in its environment',
     args.some((arg) => SECRET_TEXT.test(arg)) && 'a secret in its arguments',
   ]),
   ...perPod(objects, (pod) =>
@@ -104,7 +104,7 @@ interface NetworkPolicy extends KubernetesObject {
 }
 
 const namespacesAreClosed = (objects: Objects): string[] =>
-  [...new Set(objects.flatMap(({ kind, metadata }) => (kind === 'Deployment' ? [metadata.namespace] : [])))].flatMap((namespace) => {
+  [...new Set(objects.flatMap(({ kind, metadata }) => (kind === 'Deployment' ? [metadata.namespace ?? 'default'] : [])))].flatMap((namespace) => {
     const declared = ofKind(objects, 'Namespace').find(({ metadata }) => metadata.name === namespace);
     const deny = ofKind<NetworkPolicy>(objects, 'NetworkPolicy').filter(({ metadata }) => metadata.namespace === namespace).some(({ spec }) =>
       Object.keys(spec.podSelector).length === 0 && spec.policyTypes?.join() === 'Ingress,Egress' && !spec.ingress && !spec.egress);
@@ -121,7 +121,8 @@ const drains = (objects: Objects): string[] =>
       .map(({ data }) => {
         const { drainTimeout } = parse(data['relay.yaml'] ?? '{}') as { drainTimeout?: string };
         const seconds = Number.parseInt(drainTimeout ?? '0', 10);
-        return drainTimeout !== undefined && !(pod.terminationGracePeriodSeconds! >= seconds + 10) && `is killed after ${pod.terminationGracePeriodSeconds} s, before ${drainTimeout} of draining are over`;
+        const grace = pod.terminationGracePeriodSeconds ?? 30;
+        return drainTimeout !== undefined && grace < seconds + 10 && `is killed after ${grace} s, before ${drainTimeout} of draining are over`;
       }));
 
 interface Selecting extends KubernetesObject {

@@ -45,11 +45,9 @@ const typeFaults = (objects: readonly KubernetesObject[]): string[] => {
     strict: true, noEmit: true, skipLibCheck: true, types: [], target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler,
   };
   const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists, readFile } = host;
-  host.fileExists = (name) => name === file || fileExists(name);
-  host.readFile = (name) => (name === file ? lines.join('\n') : readFile(name));
-  host.getSourceFile = (name, ...rest) => (name === file ? ts.createSourceFile(name, lines.join('\n'), options.target!) : getSourceFile(name, ...rest));
-  return ts.getPreEmitDiagnostics(ts.createProgram([file], options, host)).map(({ messageText, file: at, start }) => {
+  const source = ts.createSourceFile(file, lines.join('\n'), ts.ScriptTarget.ES2022);
+  const withSource: ts.CompilerHost = { ...host, fileExists: (name) => name === file || host.fileExists(name), getSourceFile: (name, ...rest) => (name === file ? source : host.getSourceFile(name, ...rest)) };
+  return ts.getPreEmitDiagnostics(ts.createProgram([file], options, withSource)).map(({ messageText, file: at, start }) => {
     const line = at && start !== undefined ? at.getLineAndCharacterOfPosition(start).line : undefined;
     const object = line === undefined ? undefined : objects[line];
     return `${object ? called(object) : '?'}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`;
