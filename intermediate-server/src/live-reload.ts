@@ -12,6 +12,8 @@ export class LiveReload {
   /** Reloads since the start, by how they went. */
   applied = 0;
   refused = 0;
+  /** The files as they are now do not load; those read before are in force. */
+  outdated = false;
   #readAt = performance.now();
   readonly #path: string;
   readonly #apply: ApplySettings;
@@ -50,12 +52,14 @@ export class LiveReload {
       this.#assertSameIdentity(settings);
     } catch (error) {
       this.refused += 1;
+      this.outdated = true;
       const code = error instanceof ZtnaError ? error.code : 'internal_error';
       this.#log.error('reload_refused', { trigger, code, reason: error instanceof Error ? error.message : String(error) });
       return;
     }
     if (formatAddress(settings.listen) !== formatAddress(this.#settings.listen)) this.#log.warn('restart_needed', { changed: 'listen' });
     this.applied += 1;
+    this.outdated = false;
     this.#readAt = performance.now();
     this.#settings = settings;
     this.#watched.setPaths(settings.files);

@@ -31,7 +31,7 @@ export interface RelayMetricsSources {
     readonly outcomes: RelayOutcomes;
     readonly authorities: { readonly revocations: { readonly size: number } };
   };
-  readonly reload: Pick<LiveReload, 'applied' | 'refused' | 'ageSeconds'>;
+  readonly reload: Pick<LiveReload, 'applied' | 'refused' | 'outdated' | 'ageSeconds'>;
 }
 
 export const relayMetrics = ({ server, reload }: RelayMetricsSources): readonly MetricFamily[] => [
@@ -121,6 +121,7 @@ const reloadMetrics = (server: Pick<RelayMetricsSources['server'], 'authorities'
     { type: 'counter', name: 'ztna_relay_reloads_total', help: 'Times that changed files were read', label: 'result', set: { values: ['applied', 'refused'] as const } },
     (result) => reload[result],
   ),
+  single('gauge', 'ztna_relay_reload_outdated', '1 while the files as they are now do not load, and those read before are in force', () => (reload.outdated ? 1 : 0)),
   single('gauge', 'ztna_relay_reload_age_seconds', 'Since the files in force were read', () => reload.ageSeconds),
   single('gauge', 'ztna_relay_deny_list_entries', 'Serial numbers and identities on the deny list', () => server.authorities.revocations.size),
 ];

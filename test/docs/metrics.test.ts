@@ -90,7 +90,7 @@ function relayFamilies(): readonly MetricFamily[] {
       outcomes: new RelayOutcomes(),
       authorities: { revocations: { size: 0 } },
     },
-    reload: { applied: 0, refused: 0, ageSeconds: 0 },
+    reload: { applied: 0, refused: 0, outdated: false, ageSeconds: 0 },
   });
 }
 

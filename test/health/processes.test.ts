@@ -192,6 +192,7 @@ void t.test('reloads are counted, and how long a revocation took', async (t) => 
   await once(socket, 'data');
   lab.write('policy.yaml', 'rules: [{allow: nobody}]\n');
   await relay.waitFor('reload_refused');
+  await metricsUntil(relay, (now) => valueOf(now, 'ztna_relay_reload_outdated') === 1);
   lab.write('policy.yaml', 'rules: [{allow: [alice], services: [echo]}]\n');
   lab.write('deny.yaml', 'identities: [agent/alice]\n');
   await closed(socket);
@@ -201,6 +202,7 @@ void t.test('reloads are counted, and how long a revocation took', async (t) => 
   t.equal(valueOf(families, 'ztna_relay_revocation_seconds_bucket', { le: '1' }), 1);
   t.ok(valueOf(families, 'ztna_relay_reloads_total', { result: 'refused' })! >= 1);
   t.ok(valueOf(families, 'ztna_relay_reloads_total', { result: 'applied' })! >= 1);
+  t.equal(valueOf(families, 'ztna_relay_reload_outdated'), 0, 'the mended files are in force');
   t.ok(valueOf(families, 'ztna_relay_reload_age_seconds')! < 30);
   t.equal(valueOf(families, 'ztna_relay_deny_list_entries'), 1);
   t.equal(valueOf(families, 'ztna_relay_rights_withdrawn_total', { code: 'certificate_revoked' }), 1);
