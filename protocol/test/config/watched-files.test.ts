@@ -1,7 +1,7 @@
 // That watched files changed, files that come to be watched included, and when, as far as the watcher can tell: what
 // the time of a revocation is counted from.
 
-import { mkdirSync, renameSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -14,7 +14,7 @@ const TICK_MS = 10;
 
 const watch = async (t: Test, path: string): Promise<{ next: () => Promise<number> }> => {
   let notice: (changedAt: number) => void = () => undefined;
-  const watched = new WatchedFiles([path], (changedAt) => notice(changedAt), INTERVAL_MS);
+  const watched = new WatchedFiles([path], (changedAt) => notice(changedAt), { intervalMs: INTERVAL_MS, settleMs: 5 });
   await watched.start();
   t.teardown(() => watched.stop());
   // The watcher alone does not keep the process alive.
@@ -29,7 +29,7 @@ void t.test('a file is watched from the moment it is named: a change before the 
   writeFileSync(first, 'a');
   writeFileSync(second, 'a');
   let onChange: () => void = () => undefined;
-  const watched = new WatchedFiles([first], () => onChange(), 5);
+  const watched = new WatchedFiles([first], () => onChange(), { intervalMs: 5, settleMs: 5 });
   t.teardown(() => watched.stop());
   // The watch itself keeps no process alive.
   const keepAlive = setInterval(() => undefined, 1000);
@@ -82,4 +82,40 @@ void t.test('a file that is gone changed between two looks', async (t) => {
   renameSync(path, `${path}.gone`);
   const at = await changed;
   t.ok(at >= started - INTERVAL_MS && at <= Date.now());
+});
+
+/** Watches one file, at short intervals; every change told is in `told`, as what the file held then. */
+const readOnChange = async (t: Test, path: string, settleMs: number): Promise<{ readonly told: string[]; next(): Promise<void> }> => {
+  const told: string[] = [];
+  let tell: () => void = () => undefined;
+  const watched = new WatchedFiles([path], () => (told.push(readFileSync(path, 'utf8')), tell()), { intervalMs: 5, settleMs });
+  await watched.start();
+  t.teardown(() => watched.stop());
+  const alive = setInterval(() => undefined, 1000);
+  t.teardown(() => clearInterval(alive));
+  return { told, next: () => new Promise((resolve) => (tell = resolve)) };
+};
+
+void t.test('a file written in parts is told once, when it is whole', async (t) => {
+  const path = `${t.testdir({ policy: 'rules:\n' })}/policy`;
+  const { told, next } = await readOnChange(t, path, 400);
+  const changed = next();
+  writeFileSync(path, 'rules:\n- first\n');
+  for (const rule of ['second', 'third', 'fourth']) {
+    await wait(100); // shorter than a file has to rest
+    appendFileSync(path, `- ${rule}\n`);
+  }
+  await changed;
+  t.same(told, ['rules:\n- first\n- second\n- third\n- fourth\n']);
+});
+
+void t.test('a file that never rests is told all the same', async (t) => {
+  const path = `${t.testdir({ log: '' })}/log`;
+  const { told, next } = await readOnChange(t, path, 20);
+  const changed = next();
+  const writer = setInterval(() => appendFileSync(path, 'x'), 1);
+  t.teardown(() => clearInterval(writer));
+  await changed;
+  t.equal(told.length, 1);
+  t.not(told[0], '');
 });
