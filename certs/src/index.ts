@@ -14,3 +14,8 @@ export {
 } from './registration/registration-key.js';
 export { addToKeyring } from './registration/keyring-file.js';
 export { readSecretFile, writePublicFile, writeSecretFile, type WriteOptions } from './files/secret-file.js';
+export { renewCertificate } from './issue-certificate.js';
+export { appendLine } from './files/append-file.js';
+export { withDenied, addToDenyList, type Denied } from './record/deny-list-file.js';
+export { formatRecord, parseRecords, parseSerial, recordOf, type IssuedRecord, type IssuedRecords } from './record/issued-record.js';
+export { listCertificates, type CertificateState, type ListedCertificate } from './record/certificate-list.js';

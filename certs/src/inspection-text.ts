@@ -34,5 +34,5 @@ const daysText = ({ daysLeft }: Inspection): string =>
 const list = (items: readonly string[]): string => (items.length === 0 ? 'none' : items.join(', '));
 
 /** Control and formatting characters, which could repaint a terminal, as `\u{…}`. */
-const printable = (text: string): string =>
+export const printable = (text: string): string =>
   text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);

@@ -2,13 +2,14 @@
 // profile is role-profile.ts. `signCertificate` below skips the checks, for tests that need a bad certificate.
 
 import {
-  formatIdentity, isName, MAX_SERVICES_PER_REGISTRATION, NAME_RULE, ROLES, ZtnaError, type Identity, type Role,
+  formatIdentity, isName, parseIdentity, MAX_SERVICES_PER_REGISTRATION, NAME_RULE, ROLES, ZtnaError, type Identity, type Role,
 } from '@ztna/protocol';
 import { openAuthority, type Authority, type OpenAuthority } from './authority.js';
+import type { Inspection } from './inspect.js';
 import { profileNames, ROLE_PURPOSES } from './role-profile.js';
 import { DEFAULT_CERTIFICATE_DAYS, formatInstant, validityFrom, type Validity } from './validity.js';
 import { buildCertificate, distinguishedName } from './x509/certificate-builder.js';
-import { generateKeyPair, privateKeyPem } from './x509/key-pair.js';
+import { generateKeyPair, privateKeyPem, type KeyPair } from './x509/key-pair.js';
 import type { KeyUsage, Purpose } from './x509/object-identifiers.js';
 
 export interface IssuedCertificate {
@@ -48,6 +49,37 @@ export const issueCertificate = (authority: Authority, request: CertificateReque
     purposes: ROLE_PURPOSES[role],
     ...checkedValidity(open, request, formatIdentity(identity)),
   });
+};
+
+/**
+ * The same again for a certificate of the CA's trust domain: identity, names, services and purposes as they are.
+ *
+ * @param old its profile was checked (`inspectCertificate` finds no problem but its dates)
+ * @param keys default: fresh ones
+ * @throws ZtnaError `certificate_unusable` for another trust domain, or a validity outside the CA's
+ */
+export const renewCertificate = (
+  authority: Authority,
+  old: Pick<Inspection, 'identity' | 'services'>,
+  request: Pick<CertificateRequest, 'days' | 'now'> & { readonly keys?: KeyPair | undefined },
+): IssuedCertificate => {
+  const open = openAuthority(authority);
+  const identity = old.identity === null ? undefined : parseIdentity(old.identity);
+  if (!identity) throw new ZtnaError('certificate_unusable', 'the certificate carries no identity to renew');
+  if (identity.trustDomain !== open.trustDomain) {
+    throw new ZtnaError('certificate_unusable', `the certificate is of trust domain ${identity.trustDomain}, the CA of ${open.trustDomain}`);
+  }
+  const { role, name } = identity;
+  return sign(
+    open,
+    {
+      commonName: name,
+      ...profileNames(identity, old.services),
+      purposes: ROLE_PURPOSES[role],
+      ...checkedValidity(open, { role, name, ...request }, formatIdentity(identity)),
+    },
+    request.keys,
+  );
 };
 
 /** @throws ZtnaError `usage` unless `text` is a valid name; `what` says which one in the message */
@@ -107,8 +139,8 @@ export interface ExplicitCertificate extends Validity {
 export const signCertificate = (authority: Authority, certificate: ExplicitCertificate): IssuedCertificate =>
   sign(openAuthority(authority), certificate);
 
-const sign = (open: OpenAuthority, certificate: ExplicitCertificate): IssuedCertificate => {
-  const keys = generateKeyPair();
+/** @param keys default: fresh ones */
+const sign = (open: OpenAuthority, certificate: ExplicitCertificate, keys: KeyPair = generateKeyPair()): IssuedCertificate => {
   const certificatePem = buildCertificate(
     {
       ...certificate,

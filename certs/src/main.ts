@@ -7,7 +7,10 @@ import { registerInit } from './commands/init.js';
 import { registerInspect } from './commands/inspect.js';
 import { registerIssue } from './commands/issue.js';
 import { registerKeygen } from './commands/keygen.js';
+import { registerList } from './commands/list.js';
+import { registerRenew } from './commands/renew.js';
 import { registerRetryKey } from './commands/retry-key.js';
+import { registerRevoke } from './commands/revoke.js';
 
 const NAME = 'ztna-certs';
 
@@ -16,6 +19,6 @@ const program = new Command(NAME)
   .version(VERSION)
   .configureOutput(programOutput(NAME))
   .exitOverride();
-for (const register of [registerInit, registerIssue, registerInspect, registerKeygen, registerRetryKey]) register(program);
+for (const register of [registerInit, registerIssue, registerRenew, registerList, registerRevoke, registerInspect, registerKeygen, registerRetryKey]) register(program);
 
 await runProgram(NAME, () => program.parseAsync());

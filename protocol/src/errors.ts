@@ -9,6 +9,7 @@ export type LocalErrorCode =
   | 'file_unreadable'
   | 'file_unwritable'
   | 'file_exists'
+  | 'file_locked'
   | 'key_file_permissions'
   | 'certificate_unusable'
   | 'keyring_invalid'

@@ -1,6 +1,6 @@
 // `ztna-certs inspect`: what a certificate says, and whether the overlay would accept it.
 
-import { EXIT_CODES } from '@ztna/protocol';
+import { EXIT_CODES, ZtnaError } from '@ztna/protocol';
 import type { Command } from 'commander';
 import { readTextFile } from '../files/secret-file.js';
 import { inspectCertificate, type Inspection } from '../inspect.js';
@@ -34,6 +34,9 @@ export const registerInspect = (program: Command): void => {
 const inspectFiles = (file: string, { ca, key }: InspectOptions): Inspection => {
   const [certificate] = parseCertificates(readTextFile(file).text, file);
   const authorities = ca === undefined ? undefined : parseCertificates(readTextFile(ca).text, ca);
+  if (ca !== undefined && authorities?.some(({ isAuthority }) => !isAuthority)) {
+    throw new ZtnaError('certificate_unusable', `${ca} holds a certificate that is not a CA's; give --ca the CA's certificate, ca.crt`);
+  }
   const keyFile = key === undefined ? undefined : readTextFile(key);
   const inspection = inspectCertificate({
     certificate,

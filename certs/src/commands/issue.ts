@@ -3,8 +3,10 @@
 import { Argument, type Command } from 'commander';
 import { ROLES, ZtnaError, type Role } from '@ztna/protocol';
 import { issueCertificate, type IssuedCertificate } from '../issue-certificate.js';
-import { AUTHORITY_NAME, pairPaths, readAuthority, writePair, type PairPaths } from '../files/authority-files.js';
+import { appendLine } from '../files/append-file.js';
+import { AUTHORITY_NAME, pairPaths, readAuthority, recordPath, writePair, type PairPaths } from '../files/authority-files.js';
 import { inspectCertificate } from '../inspect.js';
+import { formatRecord, recordOf } from '../record/issued-record.js';
 import { DEFAULT_CERTIFICATE_DAYS, formatInstant } from '../validity.js';
 import { parseCertificates } from '../x509/certificate-reader.js';
 import { collect, parseDays, print } from './options.js';
@@ -40,7 +42,11 @@ const runIssue = (role: Role, name: string, options: IssueOptions): void => {
   const authority = readAuthority(dir);
   const issued = issueCertificate(authority, { role, name, services: service, days });
   const paths = pairPaths(out, name);
-  writePair(paths, issued, { replace: force, hint: 'give --force to replace it' });
+  writePair(paths, issued, {
+    replace: force,
+    hint: 'give --force to replace it',
+    record: () => appendLine(recordPath(dir), formatRecord(recordOf(issued.certificatePem, authority.certificatePem, new Date()))),
+  });
   print([...summary(issued, paths), ...nextSteps(role, name, service)].join('\n'));
 };
 

@@ -40,6 +40,9 @@ export const parsePrivateKey = (pem: string, what: string): KeyObject => {
   }
 };
 
+/** A private key with its public one. */
+export const keyPairOf = (privateKey: KeyObject): KeyPair => ({ privateKey, publicKey: createPublicKey(privateKey) });
+
 /** Whether the private key belongs to the public key. */
 export const keysMatch = (privateKey: KeyObject, publicKey: KeyObject): boolean =>
   createPublicKey(privateKey).equals(publicKey);

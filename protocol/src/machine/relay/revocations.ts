@@ -25,7 +25,17 @@ export class Revocations {
 
   /** @param serial the certificate's, hexadecimal in any form */
   revokes(identity: Identity, serial: string): boolean {
-    return this.#identities.has(`${identity.role}/${identity.name}`) || this.#serials.has(normalSerial(serial));
+    return this.hasIdentity(identity) || this.hasSerial(serial);
+  }
+
+  /** Whether every certificate of that name is on the list. */
+  hasIdentity({ role, name }: Pick<Identity, 'role' | 'name'>): boolean {
+    return this.#identities.has(`${role}/${name}`);
+  }
+
+  /** @param serial hexadecimal in any form */
+  hasSerial(serial: string): boolean {
+    return this.#serials.has(normalSerial(serial));
   }
 }
 
