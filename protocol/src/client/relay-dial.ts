@@ -10,6 +10,7 @@ import { Endpoint } from '../quic/endpoint.js';
 import type { ConnectionHandler, EndpointConnection } from '../quic/endpoint-connection.js';
 import type { QuicConfig } from '../quic/port.js';
 import { formatAddress, type DatagramSocket, type SocketAddress } from '../udp/datagram-socket.js';
+import type { WorkerPlace } from '../wire/control-messages.js';
 import { anyAddressFor, resolveTargets, type RelayAddress } from './relay-address.js';
 
 /** RFC 8305 §5 recommends it; most round trips are shorter. */
@@ -17,6 +18,8 @@ export const NEXT_ADDRESS_MS = 250;
 
 export interface RelayDialInit {
   readonly relay: RelayAddress;
+  /** Which of the relay's workers to reach. Default: whichever it be. */
+  readonly worker?: WorkerPlace | undefined;
   readonly trustDomain: string;
   readonly config: QuicConfig;
   readonly openSocket: (address: SocketAddress) => Promise<DatagramSocket>;
@@ -90,12 +93,12 @@ export class RelayDial {
     const candidate: Candidate = { peer, over: false };
     this.#candidates.add(candidate);
     if (this.#left.length > 0) this.#timer = setTimeout(() => void this.#tryNext(), NEXT_ADDRESS_MS);
-    const { relay, trustDomain, config, openSocket } = this.#init;
+    const { relay, worker, trustDomain, config, openSocket } = this.#init;
     try {
       const socket = await openSocket(anyAddressFor(peer));
       if (candidate.over) return await socket.close();
       candidate.endpoint = new Endpoint({ socket, onHandlerError: this.#init.onHandlerError });
-      candidate.connection = candidate.endpoint.connect(peer, relayDnsName(relay.name, trustDomain), config, this.#handlerOf(candidate));
+      candidate.connection = candidate.endpoint.connect(peer, relayDnsName(relay.name, trustDomain), config, this.#handlerOf(candidate), worker);
     } catch (error) {
       this.#lose(candidate, { code: 'relay_unreachable', reason: (error as Error).message });
     }

@@ -13,6 +13,7 @@ import { ControlChannel } from '../quic/control-channel.js';
 import type { EndpointConnection } from '../quic/endpoint-connection.js';
 import type { QuicConfig } from '../quic/port.js';
 import type { DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
+import type { WorkerPlace } from '../wire/control-messages.js';
 import type { RelayAddress } from './relay-address.js';
 import { RelayDial, type RelayDialInit } from './relay-dial.js';
 
@@ -80,7 +81,7 @@ export class RelayDriver<Extra extends Command> {
     switch (command.kind) {
       case 'dial':
         if (attempt) this.#retire(attempt, 'no_error');
-        return this.#dial(command.link, this.#init.relays[command.relay]!);
+        return this.#dial(command.link, this.#init.relays[command.relay]!, command.worker);
       case 'send':
         return attempt?.control?.send(command.message);
       case 'disconnect':
@@ -88,13 +89,14 @@ export class RelayDriver<Extra extends Command> {
     }
   }
 
-  #dial(link: LinkId, relay: RelayAddress): void {
+  #dial(link: LinkId, relay: RelayAddress, worker: WorkerPlace | undefined): void {
     const { carrier, identity, config, openSocket, resolve, onHandlerError, machine } = this.#init;
     const attempt: Attempt = {
       link,
       over: false,
       dial: new RelayDial({
         relay,
+        worker,
         trustDomain: identity.trustDomain,
         config,
         openSocket,

@@ -10,6 +10,7 @@ import { HealthHandler } from './health-handler.js';
 import type { HealthSettings } from './health-section.js';
 import { HealthServer } from './health-server.js';
 import type { MetricFamily } from './metric-family.js';
+import { mergeFamilies } from './metric-snapshot.js';
 import { processMetrics } from './process-metrics.js';
 import type { Readiness, ReadinessFault } from './readiness.js';
 
@@ -20,6 +21,8 @@ export interface HealthServiceInit {
   readonly tls: TlsMaterial;
   /** The process's own; those of every process are added. */
   readonly families: readonly MetricFamily[];
+  /** Of other processes that this one answers for; asked at every scrape, and merged by name. Default: none. */
+  readonly collect?: () => Promise<readonly MetricFamily[]>;
   /** The process's own checks; its certificate and draining are added. */
   readonly readiness: Readiness;
   readonly isRevoked?: HealthTrust['isRevoked'];
@@ -75,7 +78,7 @@ export class HealthService {
     await this.#server?.close();
   }
 
-  async #start({ program, settings, tls, families, readiness, log }: HealthServiceInit): Promise<void> {
+  async #start({ program, settings, tls, families, collect, readiness, log }: HealthServiceInit): Promise<void> {
     let metrics: { contentType: string; render: () => Promise<string> } | undefined;
     const handler: HealthHandler = new HealthHandler({
       readiness: () => [...this.#ownFaults(), ...readiness()],
@@ -90,7 +93,7 @@ export class HealthService {
       const process = processMetrics(program);
       this.#stopProcessMetrics = () => process.stop();
       this.families = [...process.families, certificateFamily(() => this.#certificates), this.#drainingFamily(), ...handler.families, ...families];
-      metrics = { contentType: METRICS_CONTENT_TYPE, render: createMetricsRenderer(this.families) };
+      metrics = { contentType: METRICS_CONTENT_TYPE, render: collect ? async () => createMetricsRenderer(mergeFamilies([...this.families, ...(await collect())]))() : createMetricsRenderer(this.families) };
     }
     const { listen, tls: withTls } = settings;
     this.#server = await HealthServer.open({ listen, tls: withTls ? tls : undefined, handle: (request, response) => handler.handle(request, response) });

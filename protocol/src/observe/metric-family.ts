@@ -28,9 +28,12 @@ export interface NumberFamily extends Family {
   readonly read: (emit: (value: number, labels?: Labels) => void) => void;
 }
 
+/** A histogram as it stands: a `LatencyHistogram`, or what was copied of one. */
+export type HistogramReading = Pick<LatencyHistogram, 'bounds' | 'count' | 'sum' | 'cumulative'>;
+
 export interface HistogramFamily extends Family {
   readonly type: 'histogram';
-  readonly read: (emit: (histogram: LatencyHistogram, labels?: Labels) => void) => void;
+  readonly read: (emit: (histogram: HistogramReading, labels?: Labels) => void) => void;
 }
 
 export type MetricFamily = NumberFamily | HistogramFamily;

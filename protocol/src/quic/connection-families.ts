@@ -8,6 +8,8 @@
 // Who gets a reset is stateless-resets.ts.
 
 import { createCipheriv, createDecipheriv, createHmac, createPrivateKey, hkdfSync, randomBytes, type Cipher, type Decipher } from 'node:crypto';
+import type { WorkerPlace } from '../wire/control-messages.js';
+import { makeLeading } from './worker-steering.js';
 
 const FAMILY_BYTES = 12;
 const BLOCK_BYTES = 16;
@@ -15,7 +17,8 @@ const AES_KEY_BYTES = 16;
 const MAC_KEY_BYTES = 32;
 export const RESET_TOKEN_BYTES = 16;
 /**
- * Ids one connection may be issued over its life: two per change of address, so 32 768 of those. As the number's
+ * Ids one connection may be issued over its life: two per change of address, so 32 768 of those; divided by the number of
+ * workers where there are several, as only ids that lead to the connection's own are issued. As the number's
  * upper half is then zero, it tells our ids from random bytes, all but one in 65 536 of them.
  */
 export const MAX_IDS_PER_FAMILY = 65_536;
@@ -57,9 +60,9 @@ export class ResetKey {
     return new ResetKey(new Uint8Array(hkdfSync('sha256', der, '', INFO, AES_KEY_BYTES + MAC_KEY_BYTES)));
   }
 
-  /** The first id of a new connection. */
-  firstId(): Buffer {
-    return this.#seal(randomBytes(FAMILY_BYTES), 0);
+  /** The first id of a new connection, one that leads to the worker at `place` if there is one. */
+  firstId(place?: WorkerPlace): Buffer {
+    return makeLeading(() => this.#seal(randomBytes(FAMILY_BYTES), 0), place);
   }
 
   /** The family an id was made for, or undefined for one that was not made with this key. */
@@ -74,7 +77,7 @@ export class ResetKey {
   }
 
   /** The family of a connection that has this first id; undefined for an id of another making. */
-  open(firstId: Uint8Array): ConnectionFamily | undefined {
+  open(firstId: Uint8Array, place?: WorkerPlace): ConnectionFamily | undefined {
     const family = this.familyOf(firstId);
     if (!family) return undefined;
     const resetToken = this.resetToken(family);
@@ -82,7 +85,7 @@ export class ResetKey {
     return {
       name: family.toString('latin1'),
       resetToken,
-      nextId: () => (++number < MAX_IDS_PER_FAMILY ? this.#seal(family, number) : undefined),
+      nextId: () => makeLeading(() => (++number < MAX_IDS_PER_FAMILY ? this.#seal(family, number) : undefined), place),
     };
   }
 

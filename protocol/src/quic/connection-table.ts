@@ -4,6 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { RESET_TOKEN_BYTES } from './connection-families.js';
 import type { EndpointConnection } from './endpoint-connection.js';
+import type { WorkerPlace } from '../wire/control-messages.js';
+import { makeLeading } from './worker-steering.js';
 
 /** Our connection ids: 128 bits that look random, so that none can be guessed or linked (RFC 9000 §5.1). */
 export const CONNECTION_ID_BYTES = 16;
@@ -19,6 +21,12 @@ export class ConnectionTable {
   readonly #byId = new Map<string, EndpointConnection>();
   readonly #connections = new Set<EndpointConnection>();
   readonly #retired = new Set<string>();
+  readonly #place: WorkerPlace | undefined;
+
+  /** @param place the worker that ids have to lead to, if there are several */
+  constructor(place?: WorkerPlace) {
+    this.#place = place;
+  }
 
   /** Connections, draining ones included. */
   get size(): number {
@@ -55,7 +63,7 @@ export class ConnectionTable {
   provision(connection: EndpointConnection): void {
     while (connection.ids.size < MAX_CONNECTION_IDS && connection.quic.connectionIdsLeft() > 0) {
       const { family } = connection;
-      const id = family ? family.nextId() : randomConnectionId();
+      const id = family ? family.nextId() : makeLeading(randomConnectionId, this.#place);
       if (!id) return;
       connection.quic.issueConnectionId(id, family?.resetToken ?? randomBytes(RESET_TOKEN_BYTES));
       this.bind(connection, id);

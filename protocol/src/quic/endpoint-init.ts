@@ -3,6 +3,7 @@
 import type { DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import type { Rate } from '../limits/token-bucket.js';
 import type { Admission } from './admission.js';
+import type { WorkerPlace } from '../wire/control-messages.js';
 import type { ResetKey } from './connection-families.js';
 import type { ConnectionHandler } from './endpoint-connection.js';
 import type { PacketDropReason } from './packet-drops.js';
@@ -26,6 +27,8 @@ export interface ServerInit {
   readonly admission?: Admission;
   /** With it, peers of an earlier run of this process are told at once that their connections are gone. */
   readonly resetKey?: ResetKey;
+  /** Among several that share the socket's port, by connection id (worker-steering.ts); needs a `resetKey`. Default: alone. */
+  readonly worker?: WorkerPlace | undefined;
   /** A peer with a validated address was turned away, and the drop counted. */
   readonly onTurnedAway?: (reason: PacketDropReason, peer: SocketAddress) => void;
   /** A peer with a validated address began a handshake; undefined turns it away. */

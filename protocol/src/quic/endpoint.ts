@@ -24,12 +24,13 @@ import { ServerHandshakes, type HandshakeCounts } from './server-handshakes.js';
 import { StatelessResets } from './stateless-resets.js';
 import { TimerWheel } from './timer-wheel.js';
 import { WheelTimer } from './wheel-timer.js';
+import type { WorkerPlace } from '../wire/control-messages.js';
 
 export class Endpoint implements DatagramReceiver, ConnectionOwner {
   /** Received datagrams are copied out of the binding into this one buffer. */
   readonly scratch = Buffer.allocUnsafeSlow(2048);
   readonly drops: PacketDrops = createPacketDrops();
-  readonly table = new ConnectionTable();
+  readonly table: ConnectionTable;
   /** Undefined without a `resetKey`. */
   readonly resets: StatelessResets | undefined;
   readonly #socket: DatagramSocket;
@@ -55,7 +56,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#onHandlerError = onHandlerError;
     this.turnAt = performance.now();
     this.#runs = new PacketRuns(socket);
-    this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, this.turnAt);
+    this.table = new ConnectionTable(server?.worker);
+    this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, this.turnAt, server.worker);
     this.#firstContact = new FirstContact(this.#runs, server ?? { retry: true }, this.resets?.firstId);
     this.#wheel = new TimerWheel(this.turnAt);
     this.#timer = new WheelTimer(this.#wheel, () => this.#advanceTimers());
@@ -97,10 +99,12 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   /**
    * Starts a handshake. `serverName` is checked against the peer's certificate. At a closed endpoint the
    * connection ends at once, with the endpoint's code.
+   *
+   * @param worker the one of the peer's workers to reach; default: any
    */
-  connect(peer: SocketAddress, serverName: string, config: QuicConfig, handler: ConnectionHandler): EndpointConnection {
+  connect(peer: SocketAddress, serverName: string, config: QuicConfig, handler: ConnectionHandler, worker?: WorkerPlace): EndpointConnection {
     const id = randomConnectionId();
-    const quic = connectQuic(serverName, id, this.local, peer, config);
+    const quic = connectQuic(serverName, id, this.local, peer, config, worker);
     const connection = new EndpointConnection(quic, false, { from: peer, to: this.local }, this, handler);
     const code = this.#closedWith;
     if (code) {

@@ -22,6 +22,8 @@ import {
   type QuicConnection,
   type QuicError,
 } from './port.js';
+import type { WorkerPlace } from '../wire/control-messages.js';
+import { leadsTo } from './worker-steering.js';
 
 /**
  * Also how many paths quiche keeps for a connection, and it lets none go by itself: a client's address may
@@ -79,14 +81,23 @@ const nativeConfig = (config: QuicConfig): Config => {
   return config.native;
 };
 
-/** Starts a client connection. `serverName` is never optional: without SNI the host name would go unchecked. */
+/**
+ * Starts a client connection. `serverName` is never optional: without SNI the host name would go unchecked. QUIC makes up the
+ * destination id by itself: with a `worker` connections are made until one has an id that leads there.
+ */
 export const connectQuic = (
   serverName: string,
   connectionId: Uint8Array,
   local: SocketAddress,
   peer: SocketAddress,
   config: QuicConfig,
-): QuicConnection => new QuicheConnection(quiche.Connection.connect(serverName, connectionId, local, peer, nativeConfig(config)), peer);
+  worker?: WorkerPlace,
+): QuicConnection => {
+  for (;;) {
+    const native = quiche.Connection.connect(serverName, connectionId, local, peer, nativeConfig(config));
+    if (!worker || leadsTo(native.destinationId(), worker)) return new QuicheConnection(native, peer);
+  }
+};
 
 /**
  * Accepts a client. `originalId` is the connection id before Retry, and `connectionId` the Retry's own (RFC 9000 §7.3).

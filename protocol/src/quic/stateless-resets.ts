@@ -7,7 +7,9 @@
 import { randomBytes } from 'node:crypto';
 import { BucketRate, TokenBucket } from '../limits/token-bucket.js';
 import { RESET_TOKEN_BYTES, type ConnectionFamily, type ResetKey } from './connection-families.js';
+import type { WorkerPlace } from '../wire/control-messages.js';
 import type { PacketRuns } from './packet-runs.js';
+import { leadsTo } from './worker-steering.js';
 
 /** Shorter packets are not answered. Ours are longer, but for bare acknowledgements (RFC 9000 §10.3). */
 export const MIN_RESET_CAUSE_BYTES = 43;
@@ -29,17 +31,19 @@ export class StatelessResets {
   readonly #runs: PacketRuns;
   readonly #live = new Set<string>();
   readonly #bucket: TokenBucket;
+  readonly #place: WorkerPlace | undefined;
   #key: ResetKey;
 
   /** `now` in ms, monotonic. */
-  constructor(key: ResetKey, runs: PacketRuns, now: number) {
+  constructor(key: ResetKey, runs: PacketRuns, now: number, place?: WorkerPlace) {
+    this.#place = place;
     this.#key = key;
     this.#runs = runs;
     this.#bucket = new TokenBucket(new BucketRate({ perSecond: RESETS_PER_SECOND, burst: RESET_BURST }), now);
   }
 
   /** A first id for a connection that may come to be. */
-  readonly firstId = (): Buffer => this.#key.firstId();
+  readonly firstId = (): Buffer => this.#key.firstId(this.#place);
 
   /** For new connections; those that stand keep theirs. */
   setKey(key: ResetKey): void {
@@ -48,7 +52,7 @@ export class StatelessResets {
 
   /** Undefined for an id that was made before the key changed. */
   familyOf(firstId: Uint8Array): ConnectionFamily | undefined {
-    return this.#key.open(firstId);
+    return this.#key.open(firstId, this.#place);
   }
 
   /** A connection lives: until `forget` none of its ids is answered. */
@@ -63,7 +67,10 @@ export class StatelessResets {
   /** A packet with a short header that belongs to no connection. */
   handleStray(packet: Buffer, host: string, port: number, now: number): void {
     if (packet.length < MIN_RESET_CAUSE_BYTES) return;
-    const family = this.#key.familyOf(packet.subarray(ID_START, ID_END));
+    const id = packet.subarray(ID_START, ID_END);
+    // It came here by mistake of the kernel's: another worker knows whether its connection lives.
+    if (this.#place && !leadsTo(id, this.#place)) return;
+    const family = this.#key.familyOf(id);
     if (!family || this.#live.has(family.toString('latin1'))) return;
     if (this.#bucket.take(now)) this.send(this.#key.resetToken(family), host, port);
     else this.rateLimited++;

@@ -26,6 +26,10 @@ export const MSG_DONTWAIT = 0x40;
 
 export const SOL_SOCKET = 1;
 export const SO_ERROR = 4;
+export const SO_REUSEPORT = 15;
+/** Takes a sock_fprog: instructions u16, padding, their address. */
+export const SO_ATTACH_REUSEPORT_CBPF = 51;
+export const SOCK_FPROG_BYTES = 16;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 /** Beyond net.core.[rw]mem_max; needs CAP_NET_ADMIN. */

@@ -4,8 +4,8 @@ import { ZtnaError } from '../errors.js';
 import { BatchedSocket } from './batched-socket.js';
 import type { SocketAddress, UdpSocket } from './datagram-socket.js';
 import { loadSocketCalls, type LoadedCalls } from './linux-calls.js';
-import { openPlainSocket } from './plain-socket.js';
-import { openBoundSocket } from './socket-setup.js';
+import { adoptPlainSocket, openPlainSocket } from './plain-socket.js';
+import { openBoundSocket, prepareSocket } from './socket-setup.js';
 import { testBatchedSocket } from './socket-self-test.js';
 
 /** `auto` takes the batched socket wherever it works; the others are for comparison and for trouble. */
@@ -24,6 +24,21 @@ export const openDatagramSocket = async (address: SocketAddress, { mode }: { rea
   const { reason } = loaded;
   if (mode === 'batched') throw new ZtnaError('socket_failed', `batched UDP does not work here: ${reason}; use udp: auto`);
   return openPlainSocket(address, reason);
+};
+
+/**
+ * Takes over a bound socket that another process has opened and handed down, such as one of a shared port (shared-port.ts).
+ *
+ * @param address what it was to be bound to, for messages
+ * @throws ZtnaError `socket_failed`
+ */
+export const adoptDatagramSocket = async (fd: number, address: SocketAddress, { mode }: { readonly mode: UdpMode }): Promise<UdpSocket> => {
+  if (mode === 'plain') return adoptPlainSocket(fd, address, 'configured');
+  const loaded = await loadWorkingCalls();
+  if (loaded.ok) return new BatchedSocket(loaded.calls, prepareSocket(loaded.calls, fd, address));
+  const { reason } = loaded;
+  if (mode === 'batched') throw new ZtnaError('socket_failed', `batched UDP does not work here: ${reason}; use udp: auto`);
+  return adoptPlainSocket(fd, address, reason);
 };
 
 /** The system calls, once they have been seen to work. */

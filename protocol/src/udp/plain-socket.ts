@@ -1,6 +1,6 @@
 // A UDP socket over node:dgram alone: works on every platform Node does. One system call per packet.
 
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type BindOptions, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { bindError } from './bind-error.js';
 import type { DatagramReceiver, SocketAddress, UdpSocket } from './datagram-socket.js';
@@ -84,6 +84,12 @@ class PlainSocket implements UdpSocket {
  * @throws ZtnaError `address_in_use`, `address_invalid` or `socket_failed`
  */
 export const openPlainSocket = (address: SocketAddress, reason?: string): Promise<UdpSocket> =>
+  bindPlainSocket(address, { port: address.port, address: address.host }, reason);
+
+/** Takes over a bound socket; as `openPlainSocket`. */
+export const adoptPlainSocket = (fd: number, address: SocketAddress, reason?: string): Promise<UdpSocket> => bindPlainSocket(address, { fd }, reason);
+
+const bindPlainSocket = (address: SocketAddress, where: BindOptions, reason: string | undefined): Promise<UdpSocket> =>
   new Promise((resolve, reject) => {
     const socket = createSocket({
       type: isIPv6(address.host) ? 'udp6' : 'udp4',
@@ -97,7 +103,7 @@ export const openPlainSocket = (address: SocketAddress, reason?: string): Promis
       reject(bindError(address, cause));
     };
     socket.once('error', fail);
-    socket.bind(address.port, address.host, () => {
+    socket.bind(where, () => {
       socket.off('error', fail);
       resolve(new PlainSocket(socket, reason));
     });

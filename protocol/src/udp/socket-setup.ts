@@ -49,21 +49,33 @@ export const openBoundSocket = (calls: SocketCalls, address: SocketAddress): Ope
 const bindSocket = (calls: SocketCalls, fd: number, family: number, address: SocketAddress): OpenedSocket => {
   // Also IPv4, whatever net.ipv6.bindv6only says: `[::]:4433` is for both.
   if (family === AF_INET6) setOption(calls, fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  const receive = enlarge(calls, fd, SO_RCVBUF, SO_RCVBUFFORCE);
-  const send = enlarge(calls, fd, SO_SNDBUF, SO_SNDBUFFORCE);
-  // Linux 5.0; before it packets simply come one by one.
-  setOption(calls, fd, SOL_UDP, UDP_GRO, 1);
   const name = Buffer.allocUnsafeSlow(NAME_BYTES);
   const where = `${address.host}:${address.port}`;
   if (!writeSockaddr(calls, family, address, name)) throw bindError(address, systemError('bind', -22, where));
   const bound = calls.bind(fd, name, sockaddrBytes(family));
   if (bound < 0) throw bindError(address, systemError('bind', bound, where));
+  return prepareSocket(calls, fd, address);
+};
+
+/**
+ * Makes a bound socket what a batched one needs, also one that another process has bound and handed down.
+ *
+ * @param asked what it was to be bound to, for messages
+ * @throws ZtnaError `socket_failed` for a descriptor that is no socket
+ */
+export const prepareSocket = (calls: SocketCalls, fd: number, asked: SocketAddress): OpenedSocket => {
+  const receive = enlarge(calls, fd, SO_RCVBUF, SO_RCVBUFFORCE);
+  const send = enlarge(calls, fd, SO_SNDBUF, SO_SNDBUFFORCE);
+  // Linux 5.0; before it packets simply come one by one.
+  setOption(calls, fd, SOL_UDP, UDP_GRO, 1);
+  const name = Buffer.allocUnsafeSlow(NAME_BYTES);
   const named = calls.getsockname(fd, name, int32(NAME_BYTES));
-  if (named < 0) throw bindError(address, systemError('getsockname', named, where));
+  if (named < 0) throw bindError(asked, systemError('getsockname', named, asked.host));
+  const local = readSockaddr(calls, name);
   return {
     fd,
-    family,
-    local: readSockaddr(calls, name),
+    family: isIPv6(local.host) ? AF_INET6 : AF_INET,
+    local,
     canSegment: getOption(calls, fd, SOL_UDP, UDP_SEGMENT) >= 0,
     bufferHint: bufferHint(receive, send),
   };

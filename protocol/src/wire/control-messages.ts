@@ -22,6 +22,8 @@ export const MAX_TOKEN_BYTES = 8192;
 /** Free text (`software`, `reason`) in UTF-16 code units, 3 bytes each at most; `clipText` cuts to it. */
 export const MAX_TEXT_LENGTH = 256;
 export const MAX_ABOUT_LENGTH = 64;
+/** Workers of one relay: more than any machine is worth, and what a relay can have a connector connect to at most. */
+export const MAX_WORKERS = 64;
 
 const u32 = z.int().min(0).max(0xffff_ffff);
 const text = z.string().max(MAX_TEXT_LENGTH);
@@ -36,6 +38,10 @@ const address = z.object({ host: z.string().max(45), port: z.int().min(0).max(65
 const role = z.enum(ROLES);
 /** Milliseconds since the Unix epoch. */
 const epochMs = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
+/** Which of the relay's workers answers, and how many there are. */
+const workerPlace = z
+  .object({ index: u32, count: z.int().min(2).max(MAX_WORKERS) })
+  .refine(({ index, count }) => index < count, 'index is not below count');
 const durationMs = z.int().min(0).max(86_400_000);
 
 const messages = {
@@ -47,6 +53,8 @@ const messages = {
     relay: identity,
     observed: address,
     limits: z.object({ maxServices: u32, maxSessions: u32, maxControlBytes: u32, idleTimeoutMs: durationMs }),
+    /** Absent at a relay without workers. */
+    worker: workerPlace.optional(),
   }),
   register: z.object({ type: z.literal('register'), token: bytes(MAX_TOKEN_BYTES) }),
   registerAck: z.object({ type: z.literal('registerAck'), services: z.array(name).max(MAX_SERVICES_PER_REGISTRATION) }),
@@ -74,6 +82,7 @@ export type ControlMessage = { [T in ControlType]: ControlMessageOf<T> }[Control
 /** A session end as its owner names it in datagrams and messages. */
 export type SessionHandle = z.infer<typeof handle>;
 export type ObservedAddress = z.infer<typeof address>;
+export type WorkerPlace = Readonly<z.infer<typeof workerPlace>>;
 
 /** Every type, in the order of the table in docs/wire-format.md. */
 export const CONTROL_TYPES = Object.keys(messages) as readonly ControlType[];

@@ -11,6 +11,11 @@ interface About<Level extends 'debug' | 'info' | 'warn', Name extends string> {
   readonly relay: string;
 }
 
+/** Which of the relay's workers, where it has said that there are several. */
+interface AtWorker {
+  readonly worker?: number;
+}
+
 interface Coded {
   readonly code: FailureCode;
   /** One sentence for people. */
@@ -20,11 +25,11 @@ interface Coded {
 /** The three ways a link goes down other than `stop`; exactly one of them each time. */
 export type LinkDownEvent =
   /** The handshake failed, or the connection ended or went silent. `info` when the relay left in good order. */
-  | (About<'info' | 'warn', 'disconnected'> & Coded & Retry)
+  | (About<'info' | 'warn', 'disconnected'> & AtWorker & Coded & Retry)
   /** The relay refused the registration. */
-  | (About<'warn', 'refused'> & Coded & Retry)
+  | (About<'warn', 'refused'> & AtWorker & Coded & Retry)
   /** The relay broke the protocol and this side closed; `code` says how. */
-  | (About<'warn', 'protocol_violation'> & Coded & Retry);
+  | (About<'warn', 'protocol_violation'> & AtWorker & Coded & Retry);
 
 interface Retry {
   /** Milliseconds until the next dial. */
@@ -33,7 +38,7 @@ interface Retry {
 
 export type ClientEvent =
   | LinkDownEvent
-  | (About<'info', 'registered'> & { readonly services: readonly string[] })
+  | (About<'info', 'registered'> & AtWorker & { readonly services: readonly string[] })
   /** Services in this connector's configuration that the relay left out of its acknowledgement. */
   | (About<'warn', 'services_not_accepted'> & { readonly services: readonly string[] })
   | (About<'info', 'observed_address'> & { readonly observed: ObservedAddress })
@@ -42,7 +47,7 @@ export type ClientEvent =
   /** This relay has taken over from `from`, which drains; new sessions go here. */
   | (About<'info', 'moved'> & { readonly from: string })
   /** A relay that drained was left for good: its sessions are over, or its deadline or connection is. */
-  | (About<'info' | 'warn', 'left'> & Coded)
+  | (About<'info' | 'warn', 'left'> & AtWorker & Coded)
   | (About<'debug', 'rtt_measured'> & { readonly rttMs: number })
   /** The relay answered a message with `error`; `about` is that message's type. */
   | (About<'warn', 'relay_error'> & Coded & { readonly about: string })
@@ -56,13 +61,13 @@ export type ClientEventName = ClientEvent['name'];
 /** The event for a link that goes down; a relay that leaves in good order is no warning. */
 export const linkDownEvent = (
   name: LinkDownEvent['name'],
-  fields: Pick<LinkDownEvent, 'relay' | 'code' | 'reason' | 'retryInMs'>,
+  fields: Pick<LinkDownEvent, 'relay' | 'worker' | 'code' | 'reason' | 'retryInMs'>,
 ): LinkDownEvent => {
   if (name !== 'disconnected') return { level: 'warn', name, ...fields };
   return { level: endLevel(fields.code), name, ...fields };
 };
 
-export const leftEvent = (fields: Pick<ClientEvent & { name: 'left' }, 'relay' | 'code' | 'reason'>): ClientEvent => ({
+export const leftEvent = (fields: Pick<ClientEvent & { name: 'left' }, 'relay' | 'worker' | 'code' | 'reason'>): ClientEvent => ({
   level: endLevel(fields.code),
   name: 'left',
   ...fields,

@@ -6,7 +6,8 @@
 //   the old one departs: up until its last session is over or its relay's deadline has come
 //
 // With no other relay to go to, the current link stays until its relay closes it, and then dials anew.
-// Each link has a relay to itself, so there are never more links than relays.
+// Each of these has a relay to itself. A connector has one more for each other worker of the relay in use, which come
+// and go with the current link (worker-links.ts); if that is lost, one of them takes its place and it theirs.
 
 import type { ControlMessage } from '../../wire/control-messages.js';
 import { DEFAULT_LINK_LIMITS, resolveLimits } from './client-limits.js';
@@ -14,6 +15,7 @@ import { CommandQueue, type Command } from './command-queue.js';
 import type { LinkFailure } from './link-failure.js';
 import type { LinkCommand, LinkId, LinkInit } from './link-types.js';
 import { Link } from './link.js';
+import { WorkerLinks } from './worker-links.js';
 
 /** The role behind the links; calls as in `LinkUser`, each with the link it is about. */
 export interface LinkSetUser<Extra extends Command> {
@@ -37,6 +39,7 @@ export class LinkSet<Extra extends Command> {
   readonly #links = new Map<LinkId, Link<Extra>>();
   #current: Link<Extra>;
   #successor: Link<Extra> | undefined;
+  readonly #workers = new WorkerLinks<Extra>();
   #nextId = 0;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
@@ -52,7 +55,7 @@ export class LinkSet<Extra extends Command> {
     return this.#current;
   }
 
-  /** The current link, one that is about to take over, those that are being left. */
+  /** The current link and those to other workers, one that is about to take over, those that are being left. */
   get size(): number {
     return this.#links.size;
   }
@@ -68,13 +71,14 @@ export class LinkSet<Extra extends Command> {
   stop(now: number): void {
     for (const link of this.#links.values()) link.stop(now);
     this.#successor = undefined;
+    for (const link of this.#workers.all) this.#workers.delete(link);
     for (const link of this.#links.values()) if (link !== this.#current) this.#links.delete(link.id);
   }
 
   /** The role's part of an input may have ended the last session of a link that departs. */
   settle(now: number): void {
     for (const link of this.#links.values()) {
-      if (link !== this.#current && link !== this.#successor && !this.#user.isBusy(link)) link.leave(now);
+      if (link !== this.#current && link !== this.#successor && !this.#workers.has(link) && !this.#user.isBusy(link)) link.leave(now);
     }
   }
 
@@ -110,7 +114,13 @@ export class LinkSet<Extra extends Command> {
         handleMessage: (message, now) => user.handleMessage(link, message, now),
         handleDown: (failure, now) => this.#handleDown(link, failure, now),
       },
-      { id: this.#nextId++, commands: this.#commands, relay, nextRelay: (after) => this.#freeRelay(after, link) ?? after },
+      {
+        id: this.#nextId++,
+        commands: this.#commands,
+        relay,
+        nextRelay: (after) => (this.#workers.has(link) ? after : (this.#freeRelay(after, link) ?? after)),
+        worker: () => this.#workers.placeOf(link),
+      },
     );
     this.#links.set(link.id, link);
     return link;
@@ -143,9 +153,11 @@ export class LinkSet<Extra extends Command> {
     this.#successor = this.#create(relay);
     const spreadMs = Math.min(this.#moveSpreadMs, Math.max(0, drainDeadline - now) / 4);
     this.#successor.start(now, Math.floor(this.#init.random() * spreadMs));
+    for (const link of this.#workers.all) this.#release(link, now);
   }
 
   #handleReady(link: Link<Extra>, services: readonly string[], now: number): void {
+    if (this.#workers.isAstray(link)) return this.#discard(link, now);
     const before = this.#current;
     if (link === this.#successor) {
       this.#successor = undefined;
@@ -153,7 +165,8 @@ export class LinkSet<Extra extends Command> {
       link.report.event({ level: 'info', name: 'moved', relay: link.relay.name, from: before.relay.name });
     }
     this.#user.handleReady(link, services, now);
-    if (before !== link) {
+    if (link === this.#current) this.#matchWorkers(now);
+    if (before !== this.#current) {
       this.#user.handleMoved(before, link, now);
       this.settle(now);
     }
@@ -164,12 +177,53 @@ export class LinkSet<Extra extends Command> {
   /** A link that is not in use is gone for good; the current one dials again, or gives way to its successor. */
   #handleDown(link: Link<Extra>, failure: LinkFailure, now: number): void {
     if (link === this.#successor) return;
+    if (this.#workers.has(link)) return this.#user.handleDown(link, failure, now);
     if (link !== this.#current || this.#successor) this.#links.delete(link.id);
     if (link === this.#current && this.#successor) {
       this.#current = this.#successor;
       this.#successor = undefined;
-    }
+    } else if (link === this.#current) this.#replaceCurrent(now);
     this.#user.handleDown(link, failure, now);
     this.#seekSuccessor(now);
+  }
+
+  /** Has a link for each worker of the relay in use, and no others. */
+  #matchWorkers(now: number): void {
+    if (this.#init.role !== 'connector') return;
+    for (const link of this.#workers.strayFrom(this.#current)) this.#release(link, now);
+    for (const place of this.#workers.missingBeside(this.#current)) {
+      const link = this.#create(this.#current.relayIndex);
+      this.#workers.add(link, place);
+      link.start(now);
+    }
+  }
+
+  /** The current link is down. Where others stand they are still of use, and it is dialed as one of them. */
+  #replaceCurrent(now: number): void {
+    const down = this.#current;
+    const standIn = this.#workers.ready();
+    if (!standIn) {
+      for (const link of this.#workers.all) this.#release(link, now);
+      return;
+    }
+    this.#workers.delete(standIn);
+    this.#current = standIn;
+    if (down.relayIndex === standIn.relayIndex && down.worker) this.#workers.add(down, down.worker);
+    else this.#discard(down, now);
+    this.#matchWorkers(now);
+  }
+
+  /** A link to a worker is of no more use: at once, or when its last session is over. */
+  #release(link: Link<Extra>, now: number): void {
+    if (link.state !== 'ready') return this.#discard(link, now);
+    this.#workers.delete(link);
+    link.depart();
+    if (!this.#user.isBusy(link)) link.leave(now);
+  }
+
+  #discard(link: Link<Extra>, now: number): void {
+    this.#workers.delete(link);
+    this.#links.delete(link.id);
+    link.stop(now);
   }
 }

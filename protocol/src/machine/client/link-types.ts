@@ -2,7 +2,7 @@
 
 import type { FailureCode } from '../../failure-codes.js';
 import type { Identity } from '../../identity.js';
-import type { ControlMessage } from '../../wire/control-messages.js';
+import type { ControlMessage, WorkerPlace } from '../../wire/control-messages.js';
 import type { ClientEvent } from './client-events.js';
 import type { LinkLimits } from './client-limits.js';
 import { CommandQueue, type Command } from './command-queue.js';
@@ -57,8 +57,11 @@ export type LinkState = 'idle' | 'dialing' | 'registering' | 'ready' | 'waiting'
 export type LinkId = number;
 
 export type LinkCommand =
-  /** Connect to `relays[relay]`, then `handleEstablished` or `handleDisconnected`. Never while this link has a connection. */
-  | { readonly kind: 'dial'; readonly link: LinkId; readonly relay: number }
+  /**
+   * Connect to `relays[relay]`, to the given one of its workers or whichever it be, then `handleEstablished` or
+   * `handleDisconnected`. Never while this link has a connection.
+   */
+  | { readonly kind: 'dial'; readonly link: LinkId; readonly relay: number; readonly worker?: WorkerPlace }
   /** Write to the control stream of the link's connection. Only while connected. */
   | { readonly kind: 'send'; readonly link: LinkId; readonly message: ControlMessage }
   /**
@@ -94,6 +97,8 @@ export interface LinkPlace<C extends Command> {
   readonly relay: number;
   /** Index of the relay to dial after one that failed. */
   readonly nextRelay: (after: number) => number;
+  /** The worker of the relay to dial; undefined: whichever it be. */
+  readonly worker: () => WorkerPlace | undefined;
 }
 
 /** A link by itself: every relay is free for it, round and round. */
@@ -102,4 +107,5 @@ export const onlyLink = <C extends Command>({ relays }: LinkInit): LinkPlace<C> 
   commands: new CommandQueue<C>(),
   relay: 0,
   nextRelay: (after) => (after + 1) % relays.length,
+  worker: () => undefined,
 });

@@ -10,7 +10,7 @@
 
 import { formatIdentity } from '../../identity.js';
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
-import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf } from '../../wire/control-messages.js';
+import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf, type WorkerPlace } from '../../wire/control-messages.js';
 import { Backoff } from './backoff.js';
 import { leftEvent, linkDownEvent, type LinkDownEvent } from './client-events.js';
 import { DEFAULT_LINK_LIMITS, resolveLimits, type LinkLimits } from './client-limits.js';
@@ -44,6 +44,7 @@ export class Link<Extra extends Command = never> {
   #keepalive: Keepalive | undefined;
   #drainDeadline: number | undefined;
   #lastFailure: LinkFailure | undefined;
+  #worker: WorkerPlace | undefined;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
   constructor(init: LinkInit, user: LinkUser = NO_USER, place: LinkPlace<LinkCommand | Extra> = onlyLink(init)) {
@@ -79,6 +80,11 @@ export class Link<Extra extends Command = never> {
 
   get relayIndex(): number {
     return this.#relay;
+  }
+
+  /** The relay's worker at the other end, or that was there last; undefined at a relay without workers. */
+  get worker(): WorkerPlace | undefined {
+    return this.#worker;
   }
 
   /** Milliseconds; undefined until a ping of this connection was answered. */
@@ -208,6 +214,7 @@ export class Link<Extra extends Command = never> {
     const fault = helloAckFault(message, formatIdentity(relayIdentity(this.relay)));
     if (fault) return this.#violation(fault.code, fault.reason, now);
     this.#greeted = true;
+    this.#worker = message.worker;
     this.report.observe(message.observed);
   }
 
@@ -217,7 +224,7 @@ export class Link<Extra extends Command = never> {
     this.#deadline = undefined;
     this.#readySince = now;
     this.#keepalive = new Keepalive(this.#limits, now);
-    this.report.event({ level: 'info', name: 'registered', relay: this.relay.name, services });
+    this.report.event({ level: 'info', name: 'registered', relay: this.relay.name, ...this.#atWorker, services });
     this.#user.handleReady(services, now);
   }
 
@@ -257,7 +264,9 @@ export class Link<Extra extends Command = never> {
     this.#state = 'dialing';
     this.#answered = false;
     this.#deadline = now + this.#limits.dialTimeoutMs;
-    this.#commands.push({ kind: 'dial', link: this.id, relay: this.#relay });
+    this.#worker = undefined;
+    const worker = this.#place.worker();
+    this.#commands.push({ kind: 'dial', link: this.id, relay: this.#relay, ...(worker && { worker }) });
   }
 
   #disconnect(code: FailureCode, reason: string): void {
@@ -281,16 +290,25 @@ export class Link<Extra extends Command = never> {
     if (this.#readySince !== undefined && now - this.#readySince >= backoffResetMs) this.#backoff.reset();
     const { code, reason } = failure;
     const retryInMs = this.#backoff.next() + (code === 'registration_replaced' ? replacedBackoffMs : 0);
-    this.report.event(linkDownEvent(name, { relay: this.relay.name, code, reason, retryInMs }));
+    this.report.event(linkDownEvent(name, { relay: this.relay.name, ...this.#atWorker, code, reason, retryInMs }));
     this.#lastFailure = failure;
-    this.#relay = this.#place.nextRelay(this.#relay);
+    if (!this.#lostOneOfSeveral(failure)) this.#relay = this.#place.nextRelay(this.#relay);
     this.#leaveConnection('waiting', now + retryInMs);
     this.#user.handleDown(failure, now);
   }
 
+  /** A worker of the relay went, or the path to it: the others are up, and with them whoever is registered there. */
+  #lostOneOfSeveral({ code, refusal }: LinkFailure): boolean {
+    return this.#readySince !== undefined && this.#worker !== undefined && !refusal && code !== 'draining';
+  }
+
+  get #atWorker(): { readonly worker?: number } {
+    return this.#worker ? { worker: this.#worker.index } : {};
+  }
+
   #depart(failure: LinkFailure, now: number): void {
     const { code, reason } = failure;
-    this.report.event(leftEvent({ relay: this.relay.name, code, reason }));
+    this.report.event(leftEvent({ relay: this.relay.name, ...this.#atWorker, code, reason }));
     this.#leaveConnection('stopped', undefined);
     this.#user.handleDown(failure, now);
   }

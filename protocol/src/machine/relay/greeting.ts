@@ -21,7 +21,7 @@ export const answerHello = (
   message: ControlMessage,
   role: Role,
   observed: ObservedAddress,
-  relay: Pick<RelayMachineInit, 'identity' | 'software' | 'limits'>,
+  relay: Pick<RelayMachineInit, 'identity' | 'software' | 'limits' | 'worker'>,
 ): HelloAnswer => {
   if (message.type !== 'hello') return refuse('unexpected_message', `${message.type} before hello`);
   if (message.role !== role) {
@@ -30,7 +30,7 @@ export const answerHello = (
   if (!message.versions.includes(PROTOCOL_VERSION)) {
     return refuse('version_unsupported', `this relay speaks version ${PROTOCOL_VERSION}`);
   }
-  const { identity, software, limits } = relay;
+  const { identity, software, limits, worker } = relay;
   const helloAck: ControlMessageOf<'helloAck'> = {
     type: 'helloAck',
     version: PROTOCOL_VERSION,
@@ -43,6 +43,7 @@ export const answerHello = (
       maxControlBytes: MAX_CONTROL_BYTES,
       idleTimeoutMs: limits.idleTimeoutMs,
     },
+    ...(worker && { worker }),
   };
   return { ok: true, helloAck };
 };

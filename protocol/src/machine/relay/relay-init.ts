@@ -5,6 +5,7 @@ import type { FailureCode } from '../../failure-codes.js';
 import type { Identity } from '../../identity.js';
 import type { ConnectionRateTable } from '../../limits/connection-limits.js';
 import type { Policy } from './policy.js';
+import type { WorkerPlace } from '../../wire/control-messages.js';
 import type { RelayLimits } from './relay-limits.js';
 import type { TokenVerifier } from './token-verifier.js';
 
@@ -22,6 +23,8 @@ export interface RelayMachineInit {
   /** Read at every decision: whoever owns the object may change it, for decisions to come. */
   readonly limits: RelayLimits;
   readonly rates: ConnectionRateTable;
+  /** This relay's place among the workers of its process, for `helloAck`. Default: there are no others. */
+  readonly worker?: WorkerPlace | undefined;
   /** Asked once per open: true while the queues hold so much that no session is to be added. */
   readonly isStrained: () => boolean;
 }
