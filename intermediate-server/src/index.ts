@@ -11,3 +11,6 @@ export * from './relay-metrics.js';
 export * from './relay-outcomes.js';
 export * from './revocation-timer.js';
 export * from './turned-away.js';
+export * from './relay-worker.js';
+export * from './worker-pool.js';
+export { workersWarning } from './relay-parent.js';

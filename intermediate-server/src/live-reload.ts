@@ -1,12 +1,12 @@
 // Live reload: on SIGHUP, and when a file it was started from changes. A set of files that does not
 // load is refused as a whole and reported; the relay goes on with what it has.
 
-import { formatAddress, formatIdentity, WatchedFiles, ZtnaError, type Logger } from '@ztna/protocol';
+import { formatAddress, formatIdentity, WatchedFiles, ZtnaError, type LogFields, type Logger } from '@ztna/protocol';
 import { performance } from 'node:perf_hooks';
 import { loadRelaySettings, type RelaySettings } from './relay-config.js';
 
 /** Takes over what a reload read; says what came of it, for the log. */
-export type ApplySettings = (settings: RelaySettings, changedAt: number) => { readonly clientsClosed: number };
+export type ApplySettings = (settings: RelaySettings, changedAt: number) => LogFields;
 
 export class LiveReload {
   /** Reloads since the start, by how they went. */
@@ -58,6 +58,7 @@ export class LiveReload {
       return;
     }
     if (formatAddress(settings.listen) !== formatAddress(this.#settings.listen)) this.#log.warn('restart_needed', { changed: 'listen' });
+    if (settings.workers !== this.#settings.workers) this.#log.warn('restart_needed', { changed: 'workers' });
     this.applied += 1;
     this.outdated = false;
     this.#readAt = performance.now();

@@ -1,49 +1,48 @@
 #!/usr/bin/env node
-// intermediate-server: reads arguments, loads the configuration, starts the relay, drains on SIGTERM.
+// intermediate-server: reads arguments, loads the configuration, starts the relay or its workers, drains on SIGTERM.
 
-import { createLogger, describeUdp, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, reportStatusOnSignal, runHealth, runProgram, stopSignal, type HealthOptions, VERSION } from '@ztna/protocol';
+import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, type Logger, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
-import { openJournal } from './client-journal.js';
-import { LiveReload } from './live-reload.js';
-import { loadRelaySettings, relaySchema } from './relay-config.js';
+import { loadRelaySettings, relaySchema, type RelaySettings } from './relay-config.js';
 import { openRelayHealth } from './relay-health.js';
-import { RelayServer } from './relay-server.js';
+import { relayMetrics } from './relay-metrics.js';
+import { checkWorkers, runWorkers } from './relay-parent.js';
+import { openRelayProcess } from './relay-process.js';
 
 const NAME = 'intermediate-server';
 
 const run = async ({ config }: { config: string }): Promise<void> => {
   const settings = loadRelaySettings(config);
   const log = createLogger({ name: NAME, ...settings.log });
+  if (settings.workers > 1) await runWorkers({ name: NAME, config, settings, log });
+  else await runAlone(config, settings, log);
+};
+
+const runAlone = async (config: string, settings: RelaySettings, log: Logger): Promise<void> => {
   const socket = await openDatagramSocket(settings.listen, { mode: settings.udp });
-  // Only now: whoever has the address is the only one to use the journal.
-  const { journal, left } = await openJournal(settings.journalPath, log);
-  const server = new RelayServer({ ...settings, log, socket, journal });
-  log.info('listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
-  reportStatusOnSignal(log, () => server.status());
-  server.promptReturn(left);
-  const reload: LiveReload = new LiveReload(config, settings, (changed, changedAt) => {
-    health?.apply({ settings: changed.health, tls: changed.tls });
-    return server.apply(changed, changedAt);
-  }, log);
-  const health = await openRelayHealth({ name: NAME, settings, server, reload, log }).catch(async (error: unknown) => {
-    await server.close();
-    throw error;
-  });
+  const onReload = ({ health: changed, tls }: RelaySettings): void => health?.apply({ settings: changed, tls });
+  const { server, reload, drain } = await openRelayProcess({ config, settings, socket, log, onReload });
+  const health = await openRelayHealth({ name: NAME, settings, families: relayMetrics({ server, reload }), authorities: () => server.authorities, log }).catch(
+    async (error: unknown) => {
+      await server.close();
+      throw error;
+    },
+  );
   await reload.start();
   const signal = await stopSignal();
-  reload.stop();
   health?.drain();
   log.info('stopping', { signal });
   // A second signal does not wait for sessions to finish.
-  await Promise.race([server.drain(settings.drainTimeoutMs), stopSignal()]);
-  await server.close();
+  await drain(stopSignal());
   await health?.stop();
-  log.info('stopped', { datagrams: server.machine.counters.totals(), packetDrops: server.packetDrops });
 };
 
-const check = ({ config }: { config: string }): void => {
-  const { tls, listen } = loadRelaySettings(config);
-  process.stdout.write(`${config}: valid; ${formatIdentity(tls.identity)} on UDP ${formatAddress(listen)}, certificate until ${tls.notAfter.toISOString()}\n`);
+const check = async ({ config }: { config: string }): Promise<void> => {
+  const { tls, listen, workers } = loadRelaySettings(config);
+  const warning = await checkWorkers(workers);
+  const where = `UDP ${formatAddress(listen)}${workers > 1 ? ` with ${workers} workers` : ''}`;
+  process.stdout.write(`${config}: valid; ${formatIdentity(tls.identity)} on ${where}, certificate until ${tls.notAfter.toISOString()}\n`);
+  if (warning !== undefined) process.stdout.write(`${config}: warning: ${warning}\n`);
 };
 
 const program = new Command(NAME)

@@ -10,6 +10,7 @@ import {
   loadHealthSettings,
   loadTlsMaterial,
   logSection,
+  MAX_WORKERS,
   NOTHING_REVOKED,
   parseKeyring,
   parsePolicy,
@@ -33,6 +34,8 @@ import { limitsSection, toRelayServerLimits, type RelayServerLimits } from './li
 export const relaySchema = z.strictObject({
   /** UDP. `0.0.0.0:4433` for IPv4, `[::]:4433` for both. */
   listen: listenAddress,
+  /** Processes that share the port and the load. */
+  workers: z.int().min(1).max(MAX_WORKERS).default(1),
   tls: tlsSection,
   /** Keys that may sign registrations (`ztna-certs keygen`). */
   keyring: filePath,
@@ -56,6 +59,8 @@ export const relaySchema = z.strictObject({
 
 export interface RelaySettings {
   readonly listen: SocketAddress;
+  /** 1: the process itself relays. */
+  readonly workers: number;
   readonly tls: TlsMaterial;
   readonly keyring: Keyring;
   readonly policy: Policy;
@@ -79,6 +84,7 @@ export const loadRelaySettings = (path: string): RelaySettings => {
   const health = config.health && loadHealthSettings(config.health);
   return {
     listen: config.listen,
+    workers: config.workers,
     tls: loadTlsMaterial(tls, { role: 'relay' }),
     // Owner-only even without HMAC secrets: whoever can write it can register, and keys get added later.
     keyring: loadDocument(keyring, parseKeyring, { secret: true }).keyring,

@@ -1,16 +1,19 @@
 // The relay's health port: what it is asked for and what makes it ready. The port itself is protocol/src/observe.
 
-import { HealthService, isKeyActive, type Logger, type ReadinessFault } from '@ztna/protocol';
-import type { LiveReload } from './live-reload.js';
+import { HealthService, isKeyActive, type HealthServiceInit, type Keyring, type Logger, type MetricFamily, type ReadinessFault, type Revocations } from '@ztna/protocol';
 import type { RelaySettings } from './relay-config.js';
-import { relayMetrics } from './relay-metrics.js';
-import type { RelayServer } from './relay-server.js';
 
 export interface RelayHealthInit {
   readonly name: string;
   readonly settings: RelaySettings;
-  readonly server: RelayServer;
-  readonly reload: LiveReload;
+  /** The relay's own. */
+  readonly families: readonly MetricFamily[];
+  /** Of its workers, if it has any. */
+  readonly collect?: HealthServiceInit['collect'];
+  /** What is in force now. */
+  readonly authorities: () => { readonly keyring: Keyring; readonly revocations: Revocations };
+  /** What else makes it not ready. */
+  readonly faults?: () => readonly ReadinessFault[];
   readonly log: Logger;
 }
 
@@ -19,15 +22,16 @@ export interface RelayHealthInit {
  *
  * @throws ZtnaError `address_in_use`, `address_invalid` or `socket_failed`
  */
-export const openRelayHealth = async ({ name, settings, server, reload, log }: RelayHealthInit): Promise<HealthService | undefined> => {
+export const openRelayHealth = async ({ name, settings, families, collect, authorities, faults = () => [], log }: RelayHealthInit): Promise<HealthService | undefined> => {
   if (!settings.health) return undefined;
   return HealthService.start({
     program: name,
     settings: settings.health,
     tls: settings.tls,
-    families: relayMetrics({ server, reload }),
-    readiness: () => relayFaults(server, Date.now()),
-    isRevoked: (identity, serial) => server.authorities.revocations.revokes(identity, serial),
+    families,
+    ...(collect && { collect }),
+    readiness: () => [...keyringFaults(authorities().keyring, Date.now()), ...faults()],
+    isRevoked: (identity, serial) => authorities().revocations.revokes(identity, serial),
     log,
   });
 };
@@ -38,7 +42,7 @@ export const openRelayHealth = async ({ name, settings, server, reload, log }: R
  *
  * @param now milliseconds since the Unix epoch
  */
-const relayFaults = ({ authorities: { keyring } }: RelayServer, now: number): ReadinessFault[] => {
+const keyringFaults = (keyring: Keyring, now: number): ReadinessFault[] => {
   const { keyIds } = keyring;
   if (keyIds.length === 0 || keyIds.some((keyId) => isKeyActive(keyring.find(keyId)!, now))) return [];
   return [{ check: 'keyring', reason: 'no key is active now' }];

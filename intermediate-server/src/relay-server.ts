@@ -44,6 +44,7 @@ import {
   type SocketAddress,
   type StatusCounts,
   type TlsMaterial,
+  type WorkerPlace,
 } from '@ztna/protocol';
 import type { ClientJournal } from './client-journal.js';
 import { clientFault, type Authorities, type ShownCertificate } from './client-review.js';
@@ -76,6 +77,8 @@ export interface RelayServerInit extends RelayAuthorities {
   readonly log: Logger;
   /** Default: none is kept. */
   readonly journal?: ClientJournal | undefined;
+  /** Its place among the workers that share the socket's port. Default: it is alone. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 export class RelayServer {
@@ -101,7 +104,7 @@ export class RelayServer {
   readonly #journal: ClientJournal | undefined;
   #prompts: ReturnPrompts | undefined;
 
-  constructor({ socket, tls, keyring, policy, revocations, retryKey, limits, log, journal }: RelayServerInit) {
+  constructor({ socket, tls, keyring, policy, revocations, retryKey, limits, log, journal, worker }: RelayServerInit) {
     this.#log = log;
     this.#journal = journal;
     this.#turnedAway = new TurnedAway(log);
@@ -115,6 +118,7 @@ export class RelayServer {
     this.machine = new RelayMachine({
       identity: tls.identity,
       software: SOFTWARE,
+      worker,
       policy,
       randomU32: () => randomBytes(4).readUInt32BE(),
       wallClock: Date.now,
@@ -139,6 +143,7 @@ export class RelayServer {
         validations: limits.validations,
         admission: this.admission,
         resetKey: ResetKey.derive(tls.keyPem),
+        worker,
         onTurnedAway: (reason, peer) => this.#turnedAway.note(reason, peer),
         accept: (peer) => new RelayClient(this, peer, log),
       },

@@ -119,6 +119,11 @@ export class Lab {
     this.registrationKey(name, role, services);
   }
 
+  /** The script of the relay, for runs that should fail. */
+  get relayProgram(): string {
+    return MAIN.relay;
+  }
+
   /** Port of the relay started last. */
   get relayPort(): number {
     return this.#relayPort;

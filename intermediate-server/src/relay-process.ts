@@ -1,0 +1,54 @@
+// What a process that relays is made of, whether it is the only one (main.ts) or one of several workers (worker-main.ts):
+// the server on a socket, its journal, live reload, status on a signal.
+
+import { describeUdp, formatAddress, formatIdentity, reportStatusOnSignal, type Logger, type UdpSocket, type WorkerPlace } from '@ztna/protocol';
+import { openJournal } from './client-journal.js';
+import { LiveReload } from './live-reload.js';
+import type { RelaySettings } from './relay-config.js';
+import { RelayServer } from './relay-server.js';
+
+export interface RelayProcessInit {
+  /** The path of relay.yaml. */
+  readonly config: string;
+  readonly settings: RelaySettings;
+  readonly socket: UdpSocket;
+  readonly log: Logger;
+  /** Default: it is alone. */
+  readonly worker?: WorkerPlace;
+  /** Before the server takes over what a reload brought. */
+  readonly onReload?: (settings: RelaySettings) => void;
+}
+
+export interface RelayProcess {
+  readonly server: RelayServer;
+  /** Not yet started. */
+  readonly reload: LiveReload;
+  /** Lets sessions finish, up to the configured time or until `hurry` settles, and releases everything. */
+  drain(hurry: Promise<unknown>): Promise<void>;
+}
+
+/** From here on packets are answered. The caller has the address, so nobody else uses the journal. */
+export const openRelayProcess = async ({ config, settings, socket, log, worker, onReload }: RelayProcessInit): Promise<RelayProcess> => {
+  const { journal, left } = await openJournal(workerJournal(settings.journalPath, worker), log);
+  const server = new RelayServer({ ...settings, log, socket, journal, worker });
+  // A process that is one of several leaves it to its parent to say that the relay listens.
+  log.info(worker ? 'worker_listening' : 'listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
+  reportStatusOnSignal(log, () => server.status());
+  server.promptReturn(left);
+  const apply = (changed: RelaySettings, changedAt: number): { clientsClosed: number } => {
+    onReload?.(changed);
+    return server.apply(changed, changedAt);
+  };
+  const reload = new LiveReload(config, settings, apply, log);
+  const drain = async (hurry: Promise<unknown>): Promise<void> => {
+    reload.stop();
+    await Promise.race([server.drain(settings.drainTimeoutMs), hurry]);
+    await server.close();
+    log.info('stopped', { datagrams: server.machine.counters.totals(), packetDrops: server.packetDrops });
+  };
+  return { server, reload, drain };
+};
+
+/** Each worker has a file of its own; the first one that of a relay without workers. */
+const workerJournal = (path: string | undefined, worker: WorkerPlace | undefined): string | undefined =>
+  path === undefined || !worker || worker.index === 0 ? path : `${path}.${worker.index}`;

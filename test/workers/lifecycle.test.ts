@@ -1,0 +1,87 @@
+// How a relay with workers starts, is killed as a whole, and ends.
+
+import t from 'tap';
+import { Lab } from '../harness/lab.js';
+import { countEvents } from '../harness/overlay.js';
+import { scaledByLoad } from '../harness/patience.js';
+import { eventually } from '../quic/eventually.js';
+import { echo, isRunning, openFlow, startWorkerLab, workerPids, WORKERS } from './worker-lab.js';
+
+const RETURN_LIMIT_MS = 5_000;
+
+t.test('kill -9 of the parent takes its workers along, and the next start calls their clients back', async (t) => {
+  const { lab, relay, agents, connector } = await startWorkerLab(t);
+  const pids = workerPids(relay);
+  t.equal(pids.length, WORKERS);
+  for (const agent of agents) agent.process.forgetEvents();
+  connector.forgetEvents();
+  const killed = performance.now();
+  relay.child.kill('SIGKILL');
+  await eventually(() => !pids.some(isRunning), 'the workers have ended');
+  const again = await lab.restartRelay();
+  for (let worker = 0; worker < WORKERS; worker++) {
+    await again.waitFor('clients_prompted', { worker, clients: 2 });
+    await connector.waitFor('registered', { worker });
+  }
+  for (const agent of agents) {
+    await agent.process.waitFor('registered');
+    (await openFlow(t, agent)).destroy();
+  }
+  const took = performance.now() - killed;
+  t.comment(`flows on both workers ${Math.round(took)} ms after kill -9`);
+  t.ok(took < scaledByLoad(RETURN_LIMIT_MS));
+});
+
+t.test('a port in use is said so, whether by workers or not', async (t) => {
+  const { lab } = await startWorkerLab(t);
+  for (const workers of [1, WORKERS]) {
+    const name = `relay-${workers + 1}`;
+    const path = lab.writeRelay([], { name, port: lab.relayPort, extra: { workers, journal: false } });
+    const other = lab.run(lab.relayProgram, ['run', '-c', path]);
+    t.equal(await other.exited, 2);
+    t.match(other.stderrLines.join('\n'), new RegExp(`UDP 127.0.0.1:${lab.relayPort} is already in use`));
+  }
+});
+
+t.test('SIGTERM drains every worker: an open flow goes on to its end, and the relay exits with 0', async (t) => {
+  const { relay, agents, connector } = await startWorkerLab(t);
+  const pids = workerPids(relay);
+  const flows = await Promise.all(agents.map((agent) => openFlow(t, agent)));
+  // As a service manager does it: every process of the group.
+  for (const pid of [relay.pid, ...pids]) process.kill(pid, 'SIGTERM');
+  for (const agent of agents) await agent.process.waitFor('draining');
+  t.ok(countEvents(connector, 'draining') >= 1);
+  for (const flow of flows) await echo(flow, 'last words');
+  for (const flow of flows) flow.end();
+  t.equal(await relay.exited, 0);
+  for (let worker = 0; worker < WORKERS; worker++) t.ok(relay.events.some((line) => line.event === 'stopped' && line['worker'] === worker), `worker ${worker}`);
+  t.equal(relay.events.at(-1)?.event, 'stopped');
+  t.notOk(pids.some(isRunning));
+});
+
+t.test('a second SIGTERM does not wait for flows', async (t) => {
+  const { relay, agents } = await startWorkerLab(t);
+  const flow = await openFlow(t, agents[0]!);
+  const cut = new Promise((resolve) => flow.once('close', resolve));
+  process.kill(relay.pid, 'SIGTERM');
+  await agents[0]!.process.waitFor('draining');
+  process.kill(relay.pid, 'SIGTERM');
+  t.equal(await relay.exited, 0);
+  await cut;
+});
+
+t.test('`check` names the workers, and warns of more than there are processors', async (t) => {
+  const lab = Lab.create(t);
+  const run = async (workers: unknown): Promise<{ code: unknown; text: string }> => {
+    const checked = lab.run(lab.relayProgram, ['check', '-c', lab.writeRelay([], { port: 4433, extra: { workers } })]);
+    const code = await checked.exited;
+    return { code, text: `${checked.stdout.toString()}${checked.stderrLines.join('\n')}` };
+  };
+  const many = await run(64);
+  t.equal(many.code, 0);
+  t.match(many.text, /on UDP 127\.0\.0\.1:4433 with 64 workers/);
+  t.match(many.text, /warning: 64 workers on \d+ processors?/);
+  t.notMatch((await run(1)).text, /worker/);
+  for (const wrong of [0, 65, 1.5, 'two']) t.match(await run(wrong), { code: 2, text: /workers/ }, String(wrong));
+});
+
