@@ -90,6 +90,8 @@ trap 'rm -rf -- "$work"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+printf 'a: [b, {c: "d"}]\n' >"$work/probe"
+[[ $(yaml "$work/probe" 2>/dev/null | tr -d '\037\t\n') == 1m1aq1a0sb1a1m1a1csd ]] || cannot_check 'this awk does not do; install mawk or gawk'
 now=$(date +%s)
 soon=$((now + min_days * 86400))
 

@@ -203,7 +203,9 @@ check_ca_key() {
   read_public_key "$file" && [[ -n ${ca_keys[${public_key[$file]}]:-} ]] || return 0
   finding error "${entry_label[$1]}" ca-key "is the private key of the CA in ${ca_keys[${public_key[$file]}]}: whoever reads it can be anybody" 'take it away, keep it offline, and consider a new CA'
 }
+# decoded ENTRY: true when its bytes are at hand.
 decoded() {
+  [[ -n ${entry_file[$1]} ]] || return 1
   [[ ${entry_base64[$1]} == 1 ]] || return 0
   base64 -d <"${entry_file[$1]}" >"${entry_file[$1]}.decoded" 2>/dev/null || return 1
   entry_file[$1]+=.decoded entry_base64[$1]=0

@@ -62,9 +62,9 @@ function flow_plain(goes_on,   w, v, gap) {
   w = substr(L[cur], fp, WINDOW)
   if (!goes_on && w ~ /^[&*]/) { fail("an anchor or alias is not supported"); return "" }
   if (!goes_on && w ~ /^!/) { fail("a tag is not supported"); return "" }
-  if (!goes_on && w ~ /^[%@`|>#,\]}]/ || w ~ /^[-?:]([ \t,\[\]{}]|$)/) { fail("a character YAML reserves begins a value"); return "" }
+  if (!goes_on && w ~ /^[]%@`|>#,}]/ || w ~ /^[-?:]([] \t,[{}]|$)/) { fail("a character YAML reserves begins a value"); return "" }
   v = ""
-  while (match(w, /[,\[\]{}]|:([ \t,\[\]{}]|$)|[ \t]#/) == 0 && length(w) == WINDOW) { v = v w; fp += WINDOW; w = substr(L[cur], fp, WINDOW) }
+  while (match(w, /[],[{}]|:([] \t,[{}]|$)|[ \t]#/) == 0 && length(w) == WINDOW) { v = v w; fp += WINDOW; w = substr(L[cur], fp, WINDOW) }
   if (RSTART) w = substr(w, 1, RSTART - 1)
   v = v w; fp += length(w)
   sub(/[ \t]+$/, "", v)
@@ -79,7 +79,7 @@ function more_follows(   s) {
   for (NEXT = cur + 1; NEXT <= end && L[NEXT] ~ /^[ \t]*$/; NEXT++);
   if (NEXT > end) return ""
   s = L[NEXT]; sub(/^[ \t]+/, "", s)
-  return s ~ /^[,\]}#:\[{]/ ? "" : s
+  return s ~ /^[],}#:[{]/ ? "" : s
 }
 # Appending to a long text copies it, so what is read gathers in `v` and joins `long` a chunk at a time.
 function flow_quoted(c,   v, w, long, kept) {

@@ -87,7 +87,7 @@ function key_ahead(s,   c, i) {
     REST = i + RLENGTH + 1
     return 1
   }
-  if (c ~ /[\[{|>#&*!%@`]/ || s ~ /^\?([ \t]|$)/) return 0
+  if (c ~ /[[{|>#&*!%@`]/ || s ~ /^\?([ \t]|$)/) return 0
   if (!match(s, /:([ \t]|$)/)) return 0
   i = RSTART
   KEY = substr(s, 1, i - 1)
@@ -145,7 +145,7 @@ function unique(path, key) {
 function value(path, c, k, depth,   s, ch, v) {
   s = substr(L[cur], c); ch = substr(s, 1, 1)
   if (ch == "|" || ch == ">") block(path, s, k)
-  else if (ch ~ /[\[{"']/) {
+  else if (ch ~ /[[{"']/) {
     fp = c; fparent = k
     flow(path, depth + 1)
     if (err == "" && substr(L[cur], fp) !~ /^[ \t]*$/ && substr(L[cur], fp) !~ /^[ \t]+#/) fail("something follows a value that has ended")
@@ -153,7 +153,7 @@ function value(path, c, k, depth,   s, ch, v) {
   }
   else if (ch ~ /[&*]/) fail("an anchor or alias is not supported")
   else if (ch == "!") fail("a tag is not supported")
-  else if (ch ~ /[%@`,\]}]/ || s ~ /^[-?:]([ \t]|$)/) fail("a character YAML reserves begins a value")
+  else if (ch ~ /[]%@`,}]/ || s ~ /^[-?:]([ \t]|$)/) fail("a character YAML reserves begins a value")
   else {
     v = plain_line(s); cur++
     if (s !~ /[ \t]#/) v = more_plain(v, k)
