@@ -13,7 +13,7 @@ export const USAGE = `npm run bench [-- options]: what a relayed byte costs, bes
   --json FILE       writes the figures
   --svg FILE        writes the chart
   --update-docs     writes tables, verdicts and the chart into docs/performance.md
-  --from FILE       measures nothing: takes the figures from a file that --json wrote
+  --from FILE       figures of benchmarks not named by --only, from a file that --json wrote; alone it measures nothing
   --loopback        no network namespaces, even as root
   --cpu-prof DIR    writes a CPU profile of each of our relays in the benchmark relay
   --help            this text
@@ -75,7 +75,7 @@ export const parseBenchOptions = (args: readonly string[]): ParsedOptions => {
   for (const name of names) if (!isBench(name)) faults.push(`--only ${JSON.stringify(name)} is none of ${BENCHES.join(', ')}`);
   if (values.all && names.length > 0) faults.push('--all and --only exclude each other');
   const options: BenchOptions = {
-    only: names.length > 0 ? BENCHES.filter((name) => names.includes(name)) : BENCHES,
+    only: names.length > 0 ? BENCHES.filter((name) => names.includes(name)) : values.from === undefined || values.all ? BENCHES : [],
     seconds: number('seconds', values.seconds, 0.2, 3600),
     // Beyond it the relay's own limit for one connection would be measured.
     rate: number('rate', values.rate, 100, 200_000),

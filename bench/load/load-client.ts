@@ -78,7 +78,7 @@ const startAgent = (): void => {
 };
 
 const startConnector = (): void => {
-  const machine = new ConnectorMachine({ ...shared([LOAD_SERVICE]), services: [LOAD_SERVICE] });
+  const machine = new ConnectorMachine({ ...shared([LOAD_SERVICE]), services: [LOAD_SERVICE], limits: { maxSessions: 1_000_000 } });
   const perform = (command: ConnectorSessionCommand | EventCommand): void => {
     if (command.kind === 'sessionIncoming') carrier.addSession(command.session, driver.outer(command.link)!);
     else if (command.kind === 'event') report(command.event.name === 'registered' ? { ready: true } : { event: command.event.name });
