@@ -5,6 +5,7 @@ import type { LabNetwork } from '../lab/network.js';
 import type { Teardown } from '../lab/teardown.js';
 import type { BenchOptions } from '../options.js';
 import type { BenchName, Params, Result, Subject } from '../report/result.js';
+import { describeParams } from '../report/table.js';
 import { Rounds } from '../report/statistics.js';
 
 export interface BenchContext {
@@ -58,7 +59,9 @@ export const interleave = async (bench: BenchName, measurements: readonly Measur
         entry.rounds.add(await entry.measurement.measure());
       } catch (error) {
         entry.hasFailed = true;
-        note(`${bench}: ${entry.measurement.subject} is left out: ${(error as Error).message}`);
+        const [reason] = (error as Error).message.split('\n');
+        const { subject, params } = entry.measurement;
+        note(`${bench}: ${[subject, describeParams(params)].filter(Boolean).join(', ')} is left out: ${reason!}`);
       }
     }
   return entries.flatMap(({ measurement: { subject, params }, rounds: figures, hasFailed }) =>

@@ -54,7 +54,7 @@ export const offer = async ({ relay, sender, receiver }: LoadedRelay, rate: numb
   await sleep(SETTLE_MS);
   const received = (await counter(receiver, 'received')) - before.received;
   const sent = (await counter(sender, 'sent')) - before.sent;
-  if (received === 0) throw new Error(`none of ${sent} datagrams arrived\n${relay.log}`);
+  if (received === 0) throw new Error(`none of ${sent} datagrams arrived; sender: ${JSON.stringify(sender.state)}; receiver: ${JSON.stringify(receiver.state)}`);
   return {
     cpu_us_per_datagram: (relay.cpuMicroseconds() - before.cpu) / received,
     datagrams_per_s: (received * 1000) / elapsed,

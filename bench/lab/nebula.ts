@@ -37,7 +37,7 @@ export const startNebula = ({ network, teardown, relayForAgent = nebulaRelay(net
   const directory = teardown.directory();
   const cert = (...args: string[]): void => {
     const { status, stderr } = spawnSync(tools.path['nebula-cert'], args, { cwd: directory, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`nebula-cert ${args[0]}: ${stderr}`);
+    if (status !== 0) throw new Error(`nebula-cert ${args.join(' ')}: ${stderr}`);
   };
   cert('ca', '-name', 'bench', '-duration', '24h');
   for (const site of ['relay', 'agent', 'connector'] as const) {

@@ -64,8 +64,8 @@ export class Overlay {
 
   /** What a process of ours says of its UDP socket: `batched`, or `plain` and why. */
   get udp(): string {
-    const { udp, udpReason } = this.relay.state;
-    return udpReason === undefined ? String(udp) : `${String(udp)} (${String(udpReason)})`;
+    const { udp, udpReason } = this.relay.state as { udp?: string; udpReason?: string };
+    return udpReason === undefined ? `${udp ?? 'unknown'}` : `${udp ?? 'unknown'} (${udpReason})`;
   }
 
   /** Waits until the relay has accepted it. */

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Program } from './program.js';
+import type { Program } from './program.js';
 
 export class Teardown {
   readonly #ends: (() => unknown)[] = [];

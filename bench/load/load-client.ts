@@ -66,7 +66,7 @@ const startAgent = (): void => {
     } else if (command.kind === 'event' && command.event.name === 'registered') {
       machine.openSession(LOAD_SERVICE, performance.now());
       setImmediate(() => driver.pump());
-    } else if (command.kind === 'event') report({ event: command.event.name });
+    } else if (command.kind === 'event') report({ ...command.event, event: command.event.name });
   };
   const driver = new RelayDriver<AgentSessionCommand>({ ...link, machine, perform });
   machine.start(performance.now());
@@ -81,7 +81,7 @@ const startConnector = (): void => {
   const machine = new ConnectorMachine({ ...shared([LOAD_SERVICE]), services: [LOAD_SERVICE], limits: { maxSessions: 1_000_000 } });
   const perform = (command: ConnectorSessionCommand | EventCommand): void => {
     if (command.kind === 'sessionIncoming') carrier.addSession(command.session, driver.outer(command.link)!);
-    else if (command.kind === 'event') report(command.event.name === 'registered' ? { ready: true } : { event: command.event.name });
+    else if (command.kind === 'event') report(command.event.name === 'registered' ? { ready: true } : { ...command.event, event: command.event.name });
   };
   const driver = new RelayDriver<ConnectorSessionCommand>({ ...link, machine, perform });
   machine.start(performance.now());

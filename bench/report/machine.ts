@@ -7,7 +7,7 @@ const GIB = 1024 ** 3;
 /** @param load the load average when the run began */
 export const describeMachine = (load: number): string => {
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
-  return `${availableParallelism()} × ${model}, ${Math.round(totalmem() / GIB)} GiB, ${process.platform} ${release().split('-')[0]}, Node ${process.versions.node}, load average ${load.toFixed(1)} at the start`;
+  return `${availableParallelism()} × ${model}, ${Math.round(totalmem() / GIB)} GiB, ${process.platform} ${/^[\d.]*\d/.exec(release())?.[0] ?? ''}, Node ${process.versions.node}, load average ${load.toFixed(1)} at the start`;
 };
 
 /** Over the last minute. */
