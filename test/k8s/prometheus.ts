@@ -1,7 +1,7 @@
 // A real Prometheus that scrapes what the test runs, by the scrape configuration in k8s/observability: what differs is how it
 // finds its targets (no Kubernetes to ask) and where its certificate is.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Test } from 'tap';
@@ -14,7 +14,6 @@ export const OBSERVABILITY = join(ROOT, 'k8s', 'observability');
 
 interface ScrapeJob {
   job_name: string;
-  tls_config: { server_name: string };
   kubernetes_sd_configs?: unknown;
   relabel_configs?: unknown;
   static_configs?: unknown;
@@ -24,12 +23,6 @@ interface ScrapeJob {
 export interface Series {
   readonly metric: Readonly<Record<string, string>>;
   readonly value: readonly [number, string];
-}
-
-export interface TargetState {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly health: string;
-  readonly lastError: string;
 }
 
 export interface PrometheusInit {
@@ -49,7 +42,8 @@ export class Prometheus {
   }
 
   static async start(t: Test, { program, targets, pki, trustDomain }: PrometheusInit): Promise<Prometheus> {
-    const directory = t.testdir({});
+    const directory = join(pki, '..', 'prometheus');
+    mkdirSync(directory);
     const text = readFileSync(join(OBSERVABILITY, 'scrape-config.yaml'), 'utf8')
       .replaceAll('corp.example', trustDomain)
       .replaceAll('/etc/prometheus/ztna/ca.crt', join(pki, 'ca.crt'))
@@ -63,7 +57,7 @@ export class Prometheus {
       job.static_configs = [{ targets: [target] }];
     }
     const path = join(directory, 'prometheus.yaml');
-    writeFileSync(path, stringify({ global: { scrape_interval: '500ms', scrape_timeout: '500ms' }, rule_files: [join(OBSERVABILITY, 'alert-rules.yaml')], scrape_configs }));
+    writeFileSync(path, stringify({ global: { scrape_interval: '2s', scrape_timeout: '2s' }, rule_files: [join(OBSERVABILITY, 'alert-rules.yaml')], scrape_configs }));
     const address = `127.0.0.1:${await unusedPort()}`;
     const process = new ManagedProcess(program, [`--config.file=${path}`, `--storage.tsdb.path=${join(directory, 'data')}`, `--web.listen-address=${address}`]);
     t.teardown(() => process.stop());
@@ -71,11 +65,6 @@ export class Prometheus {
     return new Prometheus(address);
   }
 
-  async targets(): Promise<readonly TargetState[]> {
-    return (await this.#get<{ activeTargets: TargetState[] }>('/api/v1/targets')).activeTargets;
-  }
-
-  /** Every sample of every series that was scraped so far. */
   async query(expression: string): Promise<readonly Series[]> {
     return (await this.#get<{ result: Series[] }>(`/api/v1/query?query=${encodeURIComponent(expression)}`)).result;
   }
