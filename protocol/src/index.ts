@@ -137,3 +137,5 @@ export type * from './quic/server-handshakes.js';
 export { CONNECTION_REFUSED, serverInitialKeys, writeInitialClose } from './quic/initial-close.js';
 export type * from './quic/endpoint-init.js';
 export * from './quic/retry-keys.js';
+export * from './wire/abort-note.js';
+export { MAX_PENDING_NOTE_BYTES } from './quic/abort-notes.js';

@@ -4,10 +4,10 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import {
-  CONTROL_TYPES, ControlDecoder, createPreambleAnswerDecoder, createPreambleDecoder, decodeHeader, DROP_REASONS,
-  encodeControl, encodeHeader, encodePreamble, encodePreambleAnswer, FAILURE_CODES, frameControl, packUdpDatagram,
+  AbortNoteDecoder, CONTROL_TYPES, ControlDecoder, createPreambleAnswerDecoder, createPreambleDecoder, decodeHeader, DROP_REASONS,
+  encodeAbortNote, encodeControl, encodeHeader, encodePreamble, encodePreambleAnswer, FAILURE_CODES, failureFromNumber, failureNumber, frameControl, packUdpDatagram,
   packUdpFrame, parseUdpDatagram, QuicStream, UdpFrameDecoder,
-  type ControlMessage, type DatagramHeader, type FlowPreamble, type FlowPreambleAnswer, type QuicConnection,
+  type AbortNote, type ControlMessage, type DatagramHeader, type FlowPreamble, type FlowPreambleAnswer, type QuicConnection,
 } from '@ztna/protocol';
 
 const session = { slot: 7, tag: 0xdeadbeef };
@@ -70,6 +70,11 @@ const UDP_FRAMES: Record<string, Uint8Array> = {
   'udp-stream/empty-payload': ascii(''),
 };
 
+const ABORT_NOTES: Record<string, AbortNote> = {
+  'abort-note/flow-reset': { streamId: 4, code: failureNumber('flow_reset') },
+  'abort-note/backend-timeout': { streamId: 15293, code: failureNumber('backend_timeout') },
+};
+
 /** Whole inner streams as QUIC carries them, and what their reader is given. */
 const STREAMS: Record<string, Uint8Array> = {
   'stream/end': Uint8Array.from([...encodePreambleAnswer({ ok: true }), ...ascii('bye\n')]),
@@ -87,7 +92,7 @@ const vector = (name: string): Uint8Array => {
 void t.test('every vector of the document is covered, and every expectation has its vector', async (t) => {
   const expected = [
     ...Object.keys(HEADERS), ...CONTROL.map(({ type }) => `control/${type}`), ...Object.keys(PREAMBLES),
-    ...Object.keys(ANSWERS), ...Object.keys(STREAMS), ...Object.keys(UDP_DATAGRAMS), ...Object.keys(UDP_FRAMES),
+    ...Object.keys(ANSWERS), ...Object.keys(STREAMS), ...Object.keys(ABORT_NOTES), 'stream/cut', ...Object.keys(UDP_DATAGRAMS), ...Object.keys(UDP_FRAMES),
   ];
   t.strictSame([...vectors.keys()].sort(), expected.sort());
 });
@@ -159,11 +164,32 @@ void t.test('a stream ends with its mark, which the reader takes off; without it
     t.strictSame(writeWholeStream(payload), bytes, name);
     for (const cut of truncations(bytes)) {
       // One that happens to end in a zero byte is a shorter stream: that a stream is whole is QUIC's to say.
-      const isMarked = cut.at(-1) === 0;
-      t.match(readWholeStream(cut), { isFinished: isMarked, resetCode: isMarked ? undefined : 'protocol_error' }, `${name} at ${cut.length}`);
+      const last = cut.at(-1);
+      const resetCode = last === 0 ? undefined : failureFromNumber(last ?? failureNumber('protocol_error'));
+      t.match(readWholeStream(cut), { isFinished: last === 0, resetCode }, `${name} at ${cut.length}`);
     }
     t.match(readWholeStream(Uint8Array.from([...bytes.subarray(0, -1), 1])), { isFinished: false, resetCode: 'protocol_error' }, name);
   }
+});
+
+void t.test('a stream that was cut short ends with the number of the reason', async (t) => {
+  t.match(readWholeStream(vector('stream/cut')), { payload: Uint8Array.of(), isFinished: false, resetCode: 'flow_reset' });
+});
+
+void t.test('abort notes decode, encode back, and stay incomplete until their last byte', async (t) => {
+  const all = new AbortNoteDecoder();
+  for (const [name, note] of Object.entries(ABORT_NOTES)) {
+    const bytes = vector(name);
+    t.strictSame(encodeAbortNote(note), bytes, name);
+    t.strictSame(all.push(bytes), [note], name);
+    for (const cut of truncations(bytes)) {
+      const decoder = new AbortNoteDecoder();
+      t.strictSame(decoder.push(cut), [], `${name} at ${cut.length}`);
+      t.strictSame(decoder.push(bytes.subarray(cut.length)), [note], `${name} from ${cut.length}`);
+    }
+  }
+  t.strictSame(all.push(Uint8Array.from(Object.values(ABORT_NOTES).flatMap((note) => [...encodeAbortNote(note)]))), Object.values(ABORT_NOTES));
+  t.equal(all.push(Uint8Array.of(0x04, ...Array<number>(8).fill(0xff))), undefined, 'a code beyond 2^53 - 1');
 });
 
 void t.test('UDP datagrams decode and encode back; cut inside the stream id they are refused', async (t) => {
@@ -242,8 +268,7 @@ function readWholeStream(bytes: Uint8Array) {
   const stream = markedStream({
     lastReadFin: true,
     readStream: (_id, into) => (into.set(bytes), bytes.length),
-    resetStream: () => undefined,
-    stopStream: () => undefined,
+    writeStream: (_id, mark) => mark.length,
   });
   stream.handler = { onReadable: () => undefined, onWritable: () => undefined, onReset: (code) => (resetCode = code) };
   const into = new Uint8Array(64);
@@ -273,6 +298,8 @@ function markedStream(quic: Partial<QuicConnection>): QuicStream {
     markDirty: () => undefined,
     setBlocked: () => undefined,
     forget: () => undefined,
+    tellAbort: () => undefined,
+    discard: () => undefined,
   });
   stream.endMark = true;
   return stream;

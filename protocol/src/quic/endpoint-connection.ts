@@ -5,6 +5,7 @@ import { readCertificateIdentity } from '../config/certificate-identity.js';
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
 import type { SocketAddress } from '../udp/datagram-socket.js';
 import { clipText } from '../wire/clip-text.js';
+import { AbortNotes } from './abort-notes.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { ConnectionFamily } from './connection-families.js';
@@ -16,6 +17,10 @@ import type { TimerEntry } from './timer-wheel.js';
 
 /** The least a datagram takes in a packet: type and a length of one byte (RFC 9221 §4). */
 const MIN_DATAGRAM_FRAME_BYTES = 2;
+/** RFC 9000 §2.1. */
+const UNIDIRECTIONAL_BIT = 2;
+/** Streams whose abort came before they did: as many as a peer may have open. */
+const MAX_EARLY_ABORTS = 1024;
 
 /**
  * What happens on a connection. After `close` only `onEnd` follows. A handler that throws ends its
@@ -69,6 +74,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   readonly #blocked = new Set<QuicStream>();
   readonly #unacknowledged = new Map<number, (acknowledged: boolean) => void>();
   readonly #peerStreamIds: PeerStreamIds;
+  #notes: AbortNotes | undefined;
+  readonly #earlyAborts = new Map<number, FailureCode>();
   #nextStream: number;
   #established = false;
   #ended = false;
@@ -244,6 +251,15 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.#streams.delete(stream.id);
   }
 
+  tellAbort(id: number, code: FailureCode): void {
+    this.#abortNotes().send(id, code);
+  }
+
+  /** Reads what came for a stream that nobody reads any more: QUIC forgets it once its end was read. */
+  discard(id: number): void {
+    while (this.quic.readStream(id, this.#owner.scratch) > 0) this.markDirty();
+  }
+
   /** For the endpoint: the connection is in its table. */
   start(): void {
     this.#handler.onStart?.(this);
@@ -275,6 +291,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     if (this.#isLive) this.#deliverDatagrams();
     if (this.#isLive && quic.isReadable()) this.#deliverReadable();
     if (this.#isLive && this.#blocked.size > 0) this.#deliverWritable();
+    if (this.#isLive) this.#notes?.flush();
     if (this.#isLive) this.#deliverPathChanges();
     if (this.#unacknowledged.size > 0) this.#settleAcknowledged();
     if (this.#ended) return;
@@ -322,23 +339,46 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   #deliverReadable(): void {
     for (const id of this.quic.readableStreams()) {
-      const stream = this.#streams.get(id) ?? this.#acceptStream(id);
-      stream?.handler?.onReadable();
+      if ((id & UNIDIRECTIONAL_BIT) === 0) (this.#streams.get(id) ?? this.#acceptStream(id))?.handleReadable();
+      else if (!this.#abortNotes().handleReadable(id)) this.close('protocol_error');
       if (!this.#isLive) return;
     }
   }
 
+  #abortNotes(): AbortNotes {
+    const { quic, isServer } = this;
+    this.#notes ??= new AbortNotes({
+      quic,
+      isServer,
+      scratch: this.#owner.scratch,
+      markDirty: () => this.markDirty(),
+      onNote: (id, code) => this.#handleNote(id, code),
+    });
+    return this.#notes;
+  }
+
+  #handleNote(id: number, code: FailureCode): void {
+    const stream = this.#streams.get(id);
+    if (stream) return stream.handlePeerAbort(code);
+    // The note overtook the stream. Of a stream that is over it has nothing to say.
+    if (this.#isFromPeer(id) && !this.#peerStreamIds.isClaimed(id) && this.#earlyAborts.size < MAX_EARLY_ABORTS) this.#earlyAborts.set(id, code);
+  }
+
+  #isFromPeer(id: number): boolean {
+    return (id & 1) !== (this.isServer ? 1 : 0);
+  }
+
   #acceptStream(id: number): QuicStream | undefined {
-    const fromPeer = (id & 1) !== (this.isServer ? 1 : 0);
-    if (!fromPeer || !this.#peerStreamIds.claim(id)) {
-      // The tail of a stream we are done with: read, so that QUIC can forget it too.
-      this.quic.readStream(id, this.#owner.scratch);
+    if (!this.#isFromPeer(id) || !this.#peerStreamIds.claim(id)) {
+      this.discard(id); // the tail of a stream we are done with
       return undefined;
     }
     const stream = new QuicStream(id, this);
     this.#streams.set(id, stream);
     this.#handler.onStream?.(this, stream);
     if (!stream.handler) stream.abort('unexpected_message');
+    const early = this.#earlyAborts.get(id);
+    if (early && this.#earlyAborts.delete(id)) stream.handlePeerAbort(early);
     return stream;
   }
 

@@ -13,6 +13,10 @@ export class PeerStreamIds {
     this.#next = first;
   }
 
+  isClaimed(id: number): boolean {
+    return id < this.#next && !this.#skipped.has(id);
+  }
+
   /** True the first time an id is seen. */
   claim(id: number): boolean {
     if (id < this.#next) return this.#skipped.delete(id);

@@ -26,6 +26,8 @@ export interface QuicConfigInit {
   readonly connectionWindow: number;
   /** Bidirectional streams the peer may have open at once. */
   readonly maxStreams: number;
+  /** Bytes the peer may send on one unidirectional stream before they are read; 0: it may open none. */
+  readonly noteWindow: number;
   /** Datagrams to send that queue inside the binding before it takes no more. */
   readonly datagramQueue: number;
   readonly congestionControl: 'reno' | 'cubic' | 'bbr';

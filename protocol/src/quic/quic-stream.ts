@@ -20,21 +20,28 @@ export interface StreamOwner {
   markDirty(): void;
   setBlocked(stream: QuicStream, blocked: boolean): void;
   forget(stream: QuicStream): void;
+  /** Has the peer told that the stream is over, however many packets are lost. */
+  tellAbort(id: number, code: FailureCode): void;
+  /** Reads and drops what the peer has sent. */
+  discard(id: number): void;
 }
 
 const NO_BYTES = new Uint8Array(0);
-/** The last byte of a stream whose `endMark` is set; docs/wire-format.md. */
+/** The last byte of a stream whose `endMark` is set and that ended in good order; docs/wire-format.md. */
 const END_MARK = 0x00;
-/** Beside the outcomes of the port: a FIN without its mark. */
-const STREAM_UNMARKED = -100;
+/** For an abort without a failure, whose number would be END_MARK. */
+const ABORTED = failureNumber('flow_reset');
 const END_MARK_BYTES = new Uint8Array([END_MARK]);
 
 export class QuicStream {
   readonly id: number;
   handler: QuicStreamHandler | undefined;
   /**
-   * Whether the FIN travels with one byte of its own, END_MARK, which the reading side takes off again.
-   * Set it on both sides before the first byte moves. Default false.
+   * Whether the FIN travels with one byte of its own, which the reading side takes off again: END_MARK, or the number
+   * of the failure that cut the stream short. Set it on both sides before the first byte moves. Default false.
+   *
+   * An abort is then such a FIN as well, beside a note to the peer, and what still comes is read and dropped; without
+   * it an abort is RESET_STREAM and STOP_SENDING, which may get lost (abort-notes.ts says how).
    *
    * quiche counts a stream as complete once all its data is acknowledged, sent FIN or not: a FIN without
    * data is forgotten when the last acknowledgement comes just before it is flushed, and never sent again
@@ -45,8 +52,12 @@ export class QuicStream {
   #lead: Uint8Array | undefined;
   #finishing = false;
   #readDone = false;
+  /** The peer's FIN said that the stream is not whole. */
+  #isCut = false;
   #writeDone = false;
   #dead = false;
+  /** The byte that says how the aborted stream ended, until QUIC takes it. */
+  #abortMark: Uint8Array | undefined;
 
   constructor(id: number, owner: StreamOwner) {
     this.id = id;
@@ -55,7 +66,7 @@ export class QuicStream {
 
   /** True once the peer's FIN was read. */
   get readFinished(): boolean {
-    return this.#readDone;
+    return this.#readDone && !this.#isCut;
   }
 
   /** True once both directions are over, however they ended. */
@@ -84,11 +95,13 @@ export class QuicStream {
     }
     this.#owner.markDirty(); // a window update may be due
     if (!quic.lastReadFin) return count;
+    this.#readDone = true;
     if (this.endMark && (count === 0 || into[count - 1] !== END_MARK)) {
-      this.#fault(STREAM_UNMARKED);
+      this.#isCut = true;
+      // The peer knows that it cut the stream short; one that forgot the mark hears of it by the stream's other end.
+      this.handlePeerAbort(count === 0 ? 'protocol_error' : failureFromNumber(into[count - 1]!));
       return 0;
     }
-    this.#readDone = true;
     this.#forgetWhenDone();
     return this.endMark ? count - 1 : count;
   }
@@ -110,8 +123,15 @@ export class QuicStream {
     this.write(NO_BYTES, true);
   }
 
+  /** For the connection: something may be waiting to be read. */
+  handleReadable(): void {
+    if (this.#readDone) this.#owner.discard(this.id);
+    else this.handler?.onReadable();
+  }
+
   /** For the connection: there may be room again. */
   handleWritable(): void {
+    if (this.#abortMark) return this.#writeAbortMark(this.#abortMark);
     if (!this.#flushLead()) return;
     if (this.#finishing) this.finish();
     else this.handler?.onWritable();
@@ -160,22 +180,51 @@ export class QuicStream {
     return this.#writeDone;
   }
 
-  /** Reads no more and tells the peer so (STOP_SENDING); what it has sent is discarded. Writing goes on. */
+  /** Reads no more; what the peer has sent is discarded, and what it will send. Writing goes on. */
   stopReading(code: FailureCode): void {
     if (this.#readDone || this.#dead) return;
-    this.#owner.quic.stopStream(this.id, failureNumber(code));
+    if (this.endMark) this.#owner.discard(this.id);
+    else this.#owner.quic.stopStream(this.id, failureNumber(code));
     this.#readDone = true;
     this.#owner.markDirty();
     this.#forgetWhenDone();
   }
 
-  /** Ends both directions at once: RESET_STREAM and STOP_SENDING (RFC 9000 §19.4, §19.5). */
+  /** Ends both directions at once, here and at the peer. */
   abort(code: FailureCode): void {
     if (this.#dead) return;
+    if (this.endMark) this.#owner.tellAbort(this.id, code);
+    this.#abort(code);
+  }
+
+  /** For the connection: the peer says that it aborted the stream. */
+  handlePeerAbort(code: FailureCode): void {
+    if (this.#dead) return;
+    this.#abort(code);
+    this.handler?.onReset(code);
+  }
+
+  #abort(code: FailureCode): void {
     const { quic } = this.#owner;
-    if (!this.#writeDone) quic.resetStream(this.id, failureNumber(code));
-    if (!this.#readDone) quic.stopStream(this.id, failureNumber(code));
+    const number = failureNumber(code);
+    const isWriting = !this.#writeDone;
+    const isReading = !this.#readDone;
     this.#die();
+    if (this.endMark) {
+      if (isReading) this.#owner.discard(this.id);
+      if (isWriting) this.#writeAbortMark(Uint8Array.of(number === END_MARK ? ABORTED : number));
+      return;
+    }
+    if (isWriting) quic.resetStream(this.id, number);
+    if (isReading) quic.stopStream(this.id, number);
+  }
+
+  /** Behind what QUIC has taken already, now or when there is room: the peer reads and drops it all. */
+  #writeAbortMark(mark: Uint8Array): void {
+    const taken = this.#owner.quic.writeStream(this.id, mark, true);
+    const isBlocked = taken === STREAM_BLOCKED || taken === 0;
+    this.#abortMark = isBlocked ? mark : undefined;
+    this.#owner.setBlocked(this, isBlocked);
   }
 
   /** For the connection: it ended under the stream. */
@@ -185,10 +234,9 @@ export class QuicStream {
     this.handler?.onReset(code);
   }
 
+  /** QUIC knows of the stream's end what the peer knows too, or the stream no more. */
   #fault(outcome: number): void {
-    const code = outcome === STREAM_RESET ? failureFromNumber(this.#owner.quic.lastStreamError) : outcome === STREAM_UNMARKED ? 'protocol_error' : 'flow_reset';
-    this.abort(code);
-    this.handler?.onReset(code);
+    this.handlePeerAbort(outcome === STREAM_RESET ? failureFromNumber(this.#owner.quic.lastStreamError) : 'flow_reset');
   }
 
   #forgetWhenDone(): void {

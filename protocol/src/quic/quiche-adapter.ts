@@ -63,10 +63,10 @@ export const createQuicConfig = (init: QuicConfigInit): QuicConfig => {
   native.setMaxConnectionWindow(init.connectionWindow);
   native.setInitialMaxStreamDataBidiLocal(init.streamWindow);
   native.setInitialMaxStreamDataBidiRemote(init.streamWindow);
-  native.setInitialMaxStreamDataUni(0);
+  native.setInitialMaxStreamDataUni(init.noteWindow);
   native.setMaxStreamWindow(init.streamWindow);
   native.setInitialMaxStreamsBidi(init.maxStreams);
-  native.setInitialMaxStreamsUni(0);
+  native.setInitialMaxStreamsUni(init.noteWindow > 0 ? 1 : 0);
   native.setActiveConnectionIdLimit(ACTIVE_CONNECTION_ID_LIMIT);
   native.setDisableActiveMigration(false);
   native.setCcAlgorithm(CONGESTION_CONTROL[init.congestionControl]);

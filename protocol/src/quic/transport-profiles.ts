@@ -23,6 +23,7 @@ export const OUTER_PROFILE: Profile = {
   streamWindow: 128 * 1024,
   connectionWindow: 128 * 1024,
   maxStreams: 1,
+  noteWindow: 0,
   datagramQueue: 4096,
   congestionControl: 'bbr',
 };
@@ -40,6 +41,8 @@ export const INNER_PROFILE: Profile = {
   streamWindow: 2 * 1024 * 1024,
   connectionWindow: 2 ** 50,
   maxStreams: 1024,
+  // A note for each of 1024 streams: at most 8 bytes of id and 2 of code.
+  noteWindow: 16 * 1024,
   datagramQueue: 1024,
   congestionControl: 'bbr',
 };
