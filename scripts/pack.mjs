@@ -2,9 +2,9 @@
 // Prints the path of each.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, ensureInstalled, root, SetupError } from './ensure-built.mjs';
 import { readLock } from './lib/lock-closure.mjs';
@@ -36,13 +36,20 @@ const packOne = (lock, workspace, out) => {
     const packed = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', out], { cwd: folder, encoding: 'utf8' });
     if (packed.status !== 0) throw new SetupError(`npm pack failed in ${workspace}: ${packed.error?.message ?? packed.stderr}`);
     const [{ filename, files }] = JSON.parse(packed.stdout);
-    // A program without its protocol would ask the registry for it at its first start.
-    if (!files.some(({ path }) => path === 'dist/node_modules/@ztna/protocol/dist/index.js')) throw new SetupError(`npm pack left @ztna/protocol out of ${filename}`);
+    // npm has rules of its own about what it leaves out, ignore files of the packages inside among them.
+    const packedFiles = new Set(files.map(({ path }) => path));
+    const missing = filesUnder(folder).filter((path) => !packedFiles.has(path));
+    if (missing.length > 0) throw new SetupError(`npm pack left out of ${filename}: ${missing.join(', ')}`);
     return join(out, filename);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 };
+
+const filesUnder = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)).split(sep).join('/'));
 
 try {
   main();

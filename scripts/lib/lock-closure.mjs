@@ -10,12 +10,12 @@ export const readLock = (root) => JSON.parse(readFileSync(join(root, 'package-lo
  * Entries of the lock file by their place in it, the workspace itself first.
  *
  * Optional packages that the lock file names without an entry of their own (another platform's, not to be had when
- * the lock file was written) are left out.
+ * the lock file was written) are left out. `optional: false` leaves all optional ones out, unless something needs them.
  *
  * @returns {Map<string, { entry: object, needs: string[] }>} `needs` are places too
  * @throws {Error} when the lock file lacks what something needs
  */
-export const closureOf = (lock, workspace) => {
+export const closureOf = (lock, workspace, { optional = true } = {}) => {
   const { packages } = lock;
   if (!packages[workspace]) throw new Error(`package-lock.json knows no workspace ${workspace}`);
   const closure = new Map();
@@ -24,7 +24,7 @@ export const closureOf = (lock, workspace) => {
     if (closure.has(place)) continue;
     const entry = packages[place];
     const needs = [];
-    for (const name of Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })) {
+    for (const name of Object.keys({ ...entry.dependencies, ...(optional && entry.optionalDependencies) })) {
       const found = resolvePlace(packages, place, name);
       if (found !== undefined) needs.push(found);
       else if (!(name in (entry.optionalDependencies ?? {}))) throw new Error(`package-lock.json has no ${name}, which ${place} needs; run npm install`);

@@ -27,12 +27,12 @@ export const writeConfigs = async (owner: LabOwner, backend: string, extra: obje
   const lab = Lab.create(owner);
   lab.enrol('connector', 'connector-1', ['web']);
   lab.enrol('agent', 'alice');
-  const [relayPort, port, ...health] = await Promise.all([unusedPort(), unusedPort(), unusedPort(), unusedPort(), unusedPort()]);
+  const [relayPort, port, relayHealth, connectorHealth, agentHealth] = await Promise.all([unusedPort(), unusedPort(), unusedPort(), unusedPort(), unusedPort()]);
   const relays = [{ address: `127.0.0.1:${relayPort}`, name: 'relay-1' }];
-  const healthOn = (at: number): object => ({ health: { listen: `127.0.0.1:${health[at]}` } });
-  lab.writeRelay([{ allow: ['alice'], services: ['web'] }], { port: relayPort, extra: { ...extra, ...healthOn(0) } });
-  lab.write('connector.yaml', stringify({ ...lab.client('connector-1'), relays, services: { web: { backend, allow: ['alice'] } }, ...extra, ...healthOn(1) }));
-  lab.write('agent.yaml', stringify({ ...lab.client('alice'), relays, listeners: [{ service: 'web', listen: `127.0.0.1:${port}` }], ...extra, ...healthOn(2) }));
+  const healthOn = (at: number): object => ({ health: { listen: `127.0.0.1:${at}` } });
+  lab.writeRelay([{ allow: ['alice'], services: ['web'] }], { port: relayPort, extra: { ...extra, ...healthOn(relayHealth) } });
+  lab.write('connector.yaml', stringify({ ...lab.client('connector-1'), relays, services: { web: { backend, allow: ['alice'] } }, ...extra, ...healthOn(connectorHealth) }));
+  lab.write('agent.yaml', stringify({ ...lab.client('alice'), relays, listeners: [{ service: 'web', listen: `127.0.0.1:${port}` }], ...extra, ...healthOn(agentHealth) }));
   return { lab, port };
 };
 
