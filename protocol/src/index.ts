@@ -16,6 +16,7 @@ export * from './udp/sender-cache.js';
 export * from './udp/destination-cache.js';
 export * from './quic/port.js';
 export * from './quic/packet-account.js';
+export * from './quic/ack-debt.js';
 export { createQuicConfig } from './quic/quiche-adapter.js';
 export * from './quic/transport-profiles.js';
 export * from './quic/connection-end.js';

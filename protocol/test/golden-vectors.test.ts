@@ -296,6 +296,8 @@ function markedStream(quic: Partial<QuicConnection>): QuicStream {
     quic: quic as QuicConnection,
     hasEnded: false,
     markDirty: () => undefined,
+    noticeRead: () => undefined,
+    noticeWritten: () => undefined,
     setBlocked: () => undefined,
     forget: () => undefined,
     tellAbort: () => undefined,

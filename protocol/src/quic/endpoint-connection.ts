@@ -6,6 +6,7 @@ import { failureNumber, failureMeaning, type FailureCode } from '../failure-code
 import type { SocketAddress } from '../udp/datagram-socket.js';
 import { clipText } from '../wire/clip-text.js';
 import { AbortNotes } from './abort-notes.js';
+import { AckDebt } from './ack-debt.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { ConnectionFamily } from './connection-families.js';
@@ -21,6 +22,9 @@ const MIN_DATAGRAM_FRAME_BYTES = 2;
 const UNIDIRECTIONAL_BIT = 2;
 /** Streams whose abort came before they did: as many as a peer may have open. */
 const MAX_EARLY_ABORTS = 1024;
+
+/** Less room than this after a flush may have kept a packet back. */
+const FULL_PACKET_BYTES = 1500;
 
 /**
  * What happens on a connection. After `close` only `onEnd` follows. A handler that throws ends its
@@ -81,6 +85,12 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   #ended = false;
   #localClose: { readonly code: FailureCode; readonly reason: string } | undefined;
   #isClosePending = false;
+  readonly #ackDebt = new AckDebt();
+  #isDelivering = false;
+  /** The packets of this turn brought datagrams or stream bytes. */
+  #broughtPayload = false;
+  /** A stream some bytes of which QUIC may hold for want of a window, or -1. */
+  #heldStream = -1;
   /** Bytes of packets that can be fed to QUIC before its receive queue may overflow. */
   #receiveAllowance = RECEIVE_QUEUE_DATAGRAMS * MIN_DATAGRAM_FRAME_BYTES;
 
@@ -242,6 +252,16 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     if (!this.#ended) this.#owner.markDirty(this);
   }
 
+  /** A window update may be due: in a turn it may wait as its acknowledgements may, of the window more than half is left. */
+  noticeRead(): void {
+    if (!this.#isDelivering) this.markDirty();
+  }
+
+  noticeWritten(stream: QuicStream): void {
+    this.#heldStream = stream.id;
+    this.markDirty();
+  }
+
   setBlocked(stream: QuicStream, blocked: boolean): void {
     if (blocked) this.#blocked.add(stream);
     else this.#blocked.delete(stream);
@@ -267,7 +287,29 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   /** For the endpoint: the connection was flushed. */
   noticeFlushed(): void {
-    if (this.#isLive) this.#handler.onFlushed?.(this);
+    this.#ackDebt.settle();
+    if (!this.#isLive) return;
+    if (this.#heldStream >= 0) this.#checkHeldStream();
+    this.#handler.onFlushed?.(this);
+  }
+
+  /**
+   * For the endpoint, at the end of a turn in which packets came: whether the flush may wait for ACK_DELAY_MS, because
+   * all it could send is an acknowledgement. Packets without payload are flushed for at once: they may have acknowledged
+   * something, and so made room, or ask for an answer.
+   */
+  mayPutOffFlush(): boolean {
+    const broughtPayload = this.#broughtPayload;
+    this.#broughtPayload = false;
+    return (
+      broughtPayload &&
+      this.#ackDebt.mayWait &&
+      this.#isLive &&
+      !this.sawOtherPath &&
+      this.#heldStream < 0 &&
+      this.#blocked.size === 0 &&
+      this.quic.datagramsToSend() === 0
+    );
   }
 
   /**
@@ -275,6 +317,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
    * batch: `deliver` now. QUIC is asked only once so many bytes came that they could have filled the queue.
    */
   noticeReceived(bytes: number): boolean {
+    this.#ackDebt.addPacket();
     this.#receiveAllowance -= bytes;
     if (this.#receiveAllowance > 0) return false;
     const room = RECEIVE_QUEUE_DATAGRAMS - this.quic.datagramsReceived();
@@ -286,6 +329,15 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** For the endpoint: hands everything that packets or timers brought to the handlers. */
   deliver(): void {
     if (this.#ended) return;
+    this.#isDelivering = true;
+    try {
+      this.#deliverAll();
+    } finally {
+      this.#isDelivering = false;
+    }
+  }
+
+  #deliverAll(): void {
     const { quic } = this;
     if (!this.#established && !this.#localClose && quic.isEstablished()) this.#establish();
     if (this.#isLive) this.#deliverDatagrams();
@@ -333,11 +385,19 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   #deliverDatagrams(): void {
     const { scratch } = this.#owner;
     for (let length; this.#isLive && (length = this.quic.receiveDatagram(scratch)) >= 0; ) {
+      this.#broughtPayload = true;
       this.#handler.onDatagram?.(this, scratch, length);
     }
   }
 
+  /** QUIC has sent all bytes it was given if there is room for more; a stream that is gone is acknowledged. */
+  #checkHeldStream(): void {
+    const room = this.quic.streamCapacity(this.#heldStream);
+    if (room < 0 || room >= FULL_PACKET_BYTES) this.#heldStream = -1;
+  }
+
   #deliverReadable(): void {
+    this.#broughtPayload = true;
     for (const id of this.quic.readableStreams()) {
       if ((id & UNIDIRECTIONAL_BIT) === 0) (this.#streams.get(id) ?? this.#acceptStream(id))?.handleReadable();
       else if (!this.#abortNotes().handleReadable(id)) this.close('protocol_error');
@@ -405,6 +465,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
       this.#owner.table.unbind(this, id);
       this.#owner.table.provision(this);
+      this.markDirty();
     }
     if (this.sawOtherPath && this.quic.pollPeerMigrated()) {
       this.sawOtherPath = false;

@@ -9,6 +9,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { FailureCode } from '../failure-codes.js';
+import { ACK_DELAY_MS } from './ack-debt.js';
 import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import type { ConnectionEnd } from './connection-end.js';
 import { EndpointConnection, type ConnectionHandler, type ConnectionOwner } from './endpoint-connection.js';
@@ -201,7 +202,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     for (const connection of touched) {
       connection.isTouched = false;
       this.#deliver(connection);
-      this.markDirty(connection);
+      if (connection.isDirty || !connection.mayPutOffFlush()) this.markDirty(connection);
+      else this.#wheel.schedule(connection, Math.min(connection.due, this.turnAt + ACK_DELAY_MS));
     }
     // Handlers of one connection may dirty another; a flush may end a connection. Both append here.
     for (let i = 0; i < this.#dirty.length; i++) this.#settle(this.#dirty[i]!);

@@ -18,6 +18,8 @@ export interface StreamOwner {
   readonly quic: QuicConnection;
   readonly hasEnded: boolean;
   markDirty(): void;
+  noticeRead(): void;
+  noticeWritten(stream: QuicStream): void;
   setBlocked(stream: QuicStream, blocked: boolean): void;
   forget(stream: QuicStream): void;
   /** Has the peer told that the stream is over, however many packets are lost. */
@@ -93,7 +95,7 @@ export class QuicStream {
       if (count !== STREAM_BLOCKED) this.#fault(count);
       return 0;
     }
-    this.#owner.markDirty(); // a window update may be due
+    this.#owner.noticeRead();
     if (!quic.lastReadFin) return count;
     this.#readDone = true;
     if (this.endMark && (count === 0 || into[count - 1] !== END_MARK)) {
@@ -164,7 +166,7 @@ export class QuicStream {
       return 0;
     }
     const taken = Math.max(count, 0);
-    this.#owner.markDirty();
+    this.#owner.noticeWritten(this);
     this.#owner.setBlocked(this, taken < bytes.length);
     if (fin && taken === bytes.length && count >= 0) {
       this.#writeDone = true;
