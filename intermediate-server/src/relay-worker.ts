@@ -15,6 +15,8 @@ const SETTLED_MS = 10_000;
 /** A worker whose event loop has stood for four pings serves nobody: its clients' own patience is 15 s. */
 const PING_MS = 5_000;
 const MAX_UNANSWERED = 4;
+/** The same for one that is being started, on a machine where everything is. */
+const MAX_UNANSWERED_AT_START = 12;
 /** For metrics: a busy worker answers in a turn of its event loop. */
 const READ_TIMEOUT_MS = 1_000;
 
@@ -27,6 +29,8 @@ export interface RelayWorkerInit {
   /** Its socket of the shared port. */
   readonly descriptor: number;
   readonly log: Logger;
+  /** Default 5000. */
+  readonly pingMs?: number;
 }
 
 export class RelayWorker {
@@ -50,7 +54,7 @@ export class RelayWorker {
   constructor(init: RelayWorkerInit) {
     this.#init = init;
     this.place = init.place;
-    this.#pingTimer = setInterval(() => this.#ping(), PING_MS).unref();
+    this.#pingTimer = setInterval(() => this.#ping(), init.pingMs ?? PING_MS).unref();
   }
 
   /** It takes packets. */
@@ -155,7 +159,7 @@ export class RelayWorker {
   /** Counted in pings rather than time: a machine that slept is no reason. */
   #ping(): void {
     if (!this.#child) return;
-    if (this.#unanswered >= MAX_UNANSWERED) {
+    if (this.#unanswered >= (this.#isReady ? MAX_UNANSWERED : MAX_UNANSWERED_AT_START)) {
       this.#init.log.error('worker_silent', { worker: this.place.index, pings: this.#unanswered });
       this.#child.kill('SIGKILL');
       return;
