@@ -24,7 +24,7 @@ export interface RelayProcess {
   /** Not yet started. */
   readonly reload: LiveReload;
   /** Lets sessions finish, up to the configured time or until `hurry` settles, and releases everything. */
-  drain(hurry: Promise<unknown>): Promise<void>;
+  readonly drain: (hurry: Promise<unknown>) => Promise<void>;
 }
 
 /** From here on packets are answered. The caller has the address, so nobody else uses the journal. */

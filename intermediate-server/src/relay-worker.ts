@@ -121,7 +121,7 @@ export class RelayWorker {
     this.#startedAt = performance.now();
     this.#unanswered = 0;
     child.on('message', (message: FromWorker) => this.#handle(message));
-    child.once('exit', (code, signal) => this.#handleEnd(child, signal ?? `exit ${code}`));
+    child.once('exit', (code, signal) => this.#handleEnd(child, signal ?? `exit ${String(code)}`));
     // It could not be started, or the channel broke: the first has no `exit`.
     child.on('error', (error) => child.pid === undefined && this.#handleEnd(child, error.message));
   }

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { agentMetrics, type Agent } from '@ztna/agent';
 import { connectorMetrics, ConnectorStats, type Connector } from '@ztna/app-connector';
 import { createAuthority, issueCertificate } from '@ztna/certs';
-import { relayMetrics, RelayOutcomes } from '@ztna/intermediate-server';
+import { relayMetrics, RelayOutcomes, WorkerPool } from '@ztna/intermediate-server';
 import {
   createLogger,
   DatagramCounters,
@@ -38,6 +38,7 @@ void t.test('the tables name exactly what the processes show: name, type, labels
   for (const other of [connector, agent]) t.strictSame(rowsOf(other.families.slice(0, shared.length)), rowsOf(shared), 'what every process shows is the same');
   t.strictSame(tableRows('Every process'), rowsOf(shared));
   t.strictSame(tableRows('Relay'), rowsOf(relay.families.slice(shared.length)));
+  t.strictSame(tableRows('Relay with workers'), rowsOf(new WorkerPool([], { config: '', log: createLogger({ name: 'test', level: 'silent' }) }).families));
   t.strictSame(tableRows('Connector'), rowsOf(connector.families.slice(shared.length)));
   t.strictSame(tableRows('Agent'), rowsOf(agent.families.slice(shared.length)));
 });

@@ -34,7 +34,7 @@ void t.test('systemd finds no fault in the units', async (t) => {
     return copy;
   });
   const { exit, stderr, stdout } = await runTool(analyze, ['verify', '--man=no', '--recursive-errors=no', ...copies]);
-  t.strictSame({ exit, said: `${stdout}${stderr}` }, { exit: 0, said: '' });
+  t.strictSame({ exit, said: `${stdout.toString()}${stderr}` }, { exit: 0, said: '' });
 });
 
 for (const service of SERVICES) {
@@ -53,7 +53,7 @@ for (const service of SERVICES) {
     const program = `/usr/local/bin/${PROGRAMS[service]}`;
     const [, command, config] = /^(\S+) run -c (\S+)$/.exec(only(unit, 'Service.ExecStart'))!;
     t.equal(command, program);
-    t.equal(only(unit, 'Service.ExecStartPre'), `${program} check -c ${config}`);
+    t.equal(only(unit, 'Service.ExecStartPre'), `${String(program)} check -c ${String(config)}`);
     const sysusers = readFileSync(join(ROOT, 'packaging', 'sysusers.d', 'ztna.conf'), 'utf8');
     t.match(sysusers, new RegExp(`^u ${only(unit, 'Service.User')} `, 'm'));
     t.equal(only(unit, 'Service.CapabilityBoundingSet'), '');
@@ -114,7 +114,7 @@ async function buildLauncher(gcc: string, launcher: string): Promise<void> {
   const folder = join(scratch, `${basename(launcher)}-source`);
   mkdirSync(folder, { recursive: true });
   cpSync(join(ROOT, 'test', 'packaging', 'seccomp-launcher.c'), join(folder, 'launcher.c'));
-  const known = [...names.stdout.toString().matchAll(/^#define SYS_(\w+) /gm)].map(([, name]) => `X(${name})`);
+  const known = [...names.stdout.toString().matchAll(/^#define SYS_(\w+) /gm)].map(([, name]) => `X(${String(name)})`);
   writeFileSync(join(folder, 'calls.h'), known.join('\n'));
   const built = await runTool(gcc, ['-O1', '-Wall', '-Werror', '-o', launcher, join(folder, 'launcher.c')]);
   if (built.exit !== 0) throw new Error(built.stderr);

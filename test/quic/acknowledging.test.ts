@@ -148,7 +148,7 @@ interface ByHand {
   readonly nearSocket: HandSocket;
   readonly farSocket: HandSocket;
   /** From here on packets move by themselves again. */
-  release(): void;
+  readonly release: () => void;
 }
 
 /** An established connection whose packets stay where they were sent. `warm`: beyond the packets that are acknowledged at once. */

@@ -138,18 +138,3 @@ t.test('a worker that gets packets of another one by mistake neither ends nor be
   t.equal(recorder.end, undefined);
   t.equal(right.resets!.sent, 0);
 });
-
-t.test('a restarted worker tells the clients of its earlier life that their connections are gone', { skip: unsupported }, async (t) => {
-  const { local, workers } = await startWorkers(t);
-  const endpoint = new Endpoint({ socket: await openPlainSocket(ANYWHERE) });
-  t.teardown(() => endpoint.close('no_error'));
-  const recorder = new Recorder();
-  endpoint.connect(local, RELAY_SERVER_NAME, outerClient(), recorder, { index: 0, count: COUNT });
-  await recorder.established();
-  const { connection } = workers[0]!.accepted[0]!;
-  // What a crash forgets.
-  workers[0]!.endpoint.table.remove(connection!);
-  workers[0]!.endpoint.resets!.forget(connection!.family!);
-  recorder.connection!.sendDatagram(randomBytes(200));
-  t.match(await recorder.ended(), { code: 'connection_lost', by: 'peer', reason: /restarted/ });
-});

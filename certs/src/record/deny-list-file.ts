@@ -56,14 +56,14 @@ const isDenied = (revocations: Revocations, denied: Denied): boolean => {
 
 /** The list under `key`, made where there is none yet. */
 const listOf = (document: Document, key: string): { add(node: unknown): void } => {
-  if (!isMap(document.contents)) document.contents = document.createNode({}) as never;
-  const map = document.contents as unknown as YAMLMap;
+  if (!isMap(document.contents)) document.contents = document.createNode({});
+  const map = document.contents;
   map.flow = false;
   const list: unknown = map.get(key, true);
   if (isSeq(list)) return list;
   const made = document.createNode([]);
   map.set(key, made);
-  return made as unknown as { add(node: unknown): void };
+  return made;
 };
 
 const invalid = (path: string, problem: string): ZtnaError => new ZtnaError('config_invalid', `${path} ${problem}; nothing was added`);

@@ -85,7 +85,7 @@ void t.test('a file that is gone changed between two looks', async (t) => {
 });
 
 /** Watches one file, at short intervals; every change told is in `told`, as what the file held then. */
-const readOnChange = async (t: Test, path: string, settleMs: number): Promise<{ readonly told: string[]; next(): Promise<void> }> => {
+const readOnChange = async (t: Test, path: string, settleMs: number): Promise<{ readonly told: string[]; readonly next: () => Promise<void> }> => {
   const told: string[] = [];
   let tell: () => void = () => undefined;
   const watched = new WatchedFiles([path], () => (told.push(readFileSync(path, 'utf8')), tell()), { intervalMs: 5, settleMs });
