@@ -3,7 +3,7 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { parseIdentity, parseRevocations, ZtnaError, type Revocations } from '@ztna/protocol';
-import { isMap, isScalar, isSeq, parseDocument, type Document, type YAMLMap } from 'yaml';
+import { isMap, isScalar, isSeq, parseDocument, type Document } from 'yaml';
 import { PUBLIC_MODE } from '../files/secret-file.js';
 import { editYamlFile } from '../files/yaml-edit.js';
 
