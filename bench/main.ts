@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchLoss } from './benches/loss.js';
 import { benchRelay } from './benches/relay.js';
+import { benchEndurance } from './benches/endurance.js';
 import { benchGrowth } from './benches/growth.js';
 import { benchHandshake } from './benches/handshake.js';
 import { benchLatency } from './benches/latency.js';
@@ -28,6 +29,7 @@ const RUNNERS: Readonly<Record<BenchName, Bench>> = {
   handshake: benchHandshake,
   growth: benchGrowth,
   loss: benchLoss,
+  endurance: benchEndurance,
 };
 
 /** Relative to the compiled file. */

@@ -1,21 +1,22 @@
 // The options of `npm run bench`, with their defaults and bounds.
 
 import { parseArgs } from 'node:util';
-import { BENCHES, type BenchName } from './report/result.js';
+import { BENCHES, USUAL_BENCHES, type BenchName } from './report/result.js';
 
 export const USAGE = `npm run bench [-- options]: what a relayed byte costs, beside the programs one could use instead
 
-  --only NAMES      some of ${BENCHES.join(', ')}; separated by commas (default: all)
-  --all             all of them; the default, for scripts that like to say so
+  --only NAMES      some of ${BENCHES.join(', ')}; separated by commas (default: all but endurance)
+  --all             all but endurance; the default, for scripts that like to say so
   --seconds N       measured time of each subject and setting, all rounds together (default 9; at least 0.2)
   --rate N          datagrams per second offered by relay and growth (default 20000)
+  --minutes N       of endurance (default 10; at least 0.5)
   --connections L   numbers of connections for growth, separated by commas (default 10,100,1000,10000)
   --json FILE       writes the figures
   --svg FILE        writes the chart
   --update-docs     writes tables, verdicts and the chart into docs/performance.md
   --from FILE       figures of benchmarks not named by --only, from a file that --json wrote; alone it measures nothing
   --loopback        no network namespaces, even as root
-  --cpu-prof DIR    writes a CPU profile of each of our relays in the benchmark relay
+  --cpu-prof DIR    keeps the CPU profile of the relay that the benchmark relay takes
   --help            this text
 
 As root on Linux the programs run in three network namespaces (agent, relay, connector), otherwise on loopback; the
@@ -25,6 +26,7 @@ export interface BenchOptions {
   readonly only: readonly BenchName[];
   readonly seconds: number;
   readonly rate: number;
+  readonly minutes: number;
   readonly connections: readonly number[];
   readonly json: string | undefined;
   readonly svg: string | undefined;
@@ -51,6 +53,7 @@ export const parseBenchOptions = (args: readonly string[]): ParsedOptions => {
         all: { type: 'boolean', default: false },
         seconds: { type: 'string', default: '9' },
         rate: { type: 'string', default: '20000' },
+        minutes: { type: 'string', default: '10' },
         connections: { type: 'string', default: '10,100,1000,10000' },
         json: { type: 'string' },
         svg: { type: 'string' },
@@ -75,10 +78,11 @@ export const parseBenchOptions = (args: readonly string[]): ParsedOptions => {
   for (const name of names) if (!isBench(name)) faults.push(`--only ${JSON.stringify(name)} is none of ${BENCHES.join(', ')}`);
   if (values.all && names.length > 0) faults.push('--all and --only exclude each other');
   const options: BenchOptions = {
-    only: names.length > 0 ? BENCHES.filter((name) => names.includes(name)) : values.from === undefined || values.all ? BENCHES : [],
+    only: names.length > 0 ? BENCHES.filter((name) => names.includes(name)) : values.from === undefined || values.all ? USUAL_BENCHES : [],
     seconds: number('seconds', values.seconds, 0.2, 3600),
     // Beyond it the relay's own limit for one connection would be measured.
     rate: number('rate', values.rate, 100, 200_000),
+    minutes: number('minutes', values.minutes, 0.5, 1440),
     connections: values.connections.split(',').map((text) => number('connections', text, 1, MAX_CONNECTIONS)),
     json: values.json,
     svg: values.svg,

@@ -29,6 +29,7 @@ export interface Measurement {
 
 const UNITS: Readonly<Record<string, string>> = {
   cpu_us_per_datagram: 'µs',
+  cpu_us_of_part: 'µs',
   datagrams_per_s: '1/s',
   drops: 'datagrams',
   mbit_per_s: 'Mbit/s',
@@ -41,6 +42,8 @@ const UNITS: Readonly<Record<string, string>> = {
   cold_flow_ms: 'ms',
   kib_per_connection: 'KiB',
   idle_cpu_percent: '%',
+  mib_resident: 'MiB',
+  mib_grown: 'MiB',
 };
 
 export const toResult = (bench: BenchName, subject: Subject, metric: string, value: number, params: Params): Result => {

@@ -10,7 +10,7 @@ import type { CrowdSettings } from '../load/crowd.js';
 import { LOAD_SERVICE } from '../load/load-settings.js';
 import { toResult, interleave, ROUNDS, type Bench, type BenchContext, type Measurement } from './bench.js';
 import { NO_SOURCE_LIMITS } from './handshake.js';
-import { offer, PACKET_BYTES, WARM_UP_MS, type LoadedRelay } from './relay.js';
+import { offer, PACKET_BYTES, warmUp, type LoadedRelay } from './relay.js';
 
 const KIB = 1024;
 const MS_PER_CLIENT = 60;
@@ -35,7 +35,7 @@ export const benchGrowth: Bench = async (context) => {
     note(`growth: ${connections} connections are there`);
   }
   const milliseconds = (options.seconds * 1000) / ROUNDS;
-  for (const { onePair, spread } of crowded) for (const loaded of [onePair, spread]) await offer(loaded, options.rate, WARM_UP_MS);
+  for (const { onePair, spread } of crowded) for (const loaded of [onePair, spread]) await warmUp(loaded, options.rate);
   const measurements = crowded.flatMap(({ connections, onePair, spread }): Measurement[] => [
     { subject: 'ztna', params: { connections, load: 'over one' }, measure: () => offerMarginal(onePair, options.rate, milliseconds) },
     { subject: 'ztna', params: { connections, load: 'over all' }, measure: () => offerMarginal(spread, options.rate, milliseconds) },
@@ -57,7 +57,7 @@ const offerMarginal = async (loaded: LoadedRelay, rate: number, milliseconds: nu
   return { cpu_us_per_datagram: cpu_us_per_datagram! - idleCost, drops: drops!, idle_cpu_percent: idleShare * 100 };
 };
 
-const startCrowded = async ({ network, teardown }: BenchContext, connections: number): Promise<Crowded> => {
+const startCrowded = async ({ network, teardown, options }: BenchContext, connections: number): Promise<Crowded> => {
   const overlay = await Overlay.start({
     network, teardown, agents: ['agent-1', 'crowd'], connectors: { 'connector-1': [LOAD_SERVICE] },
     relay: {
@@ -75,7 +75,7 @@ const startCrowded = async ({ network, teardown }: BenchContext, connections: nu
   const sender = await startLoadClient(network.agent, teardown, { ...client, role: 'agent', name: 'agent-1' });
   const onePair = { relay, sender, receiver };
   // Compiled code and grown heaps are not the crowd's.
-  await offer(onePair, 1000, WARM_UP_MS);
+  await warmUp(onePair, options.rate);
   const before = relay.memoryBytes();
   const crowd = await startCrowd(network.agent, teardown, { directory, name: 'crowd', relay: address, count: connections, host: network.agent.host, service: LOAD_SERVICE, packetBytes: PACKET_BYTES });
   await sleep(QUIET_MS);

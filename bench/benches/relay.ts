@@ -2,9 +2,7 @@
 // and as the floor a forwarder that does nothing but receive and send. All run side by side, one at a time is
 // offered the load.
 
-import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { resolve } from 'node:path';
 import type { UdpMode } from '@ztna/protocol';
 import { Overlay } from '../lab/overlay.js';
 import type { Program } from '../lab/program.js';
@@ -12,12 +10,15 @@ import type { Site } from '../lab/network.js';
 import { startCoturn } from '../lab/coturn.js';
 import { startEmulator, startLoadClient, startUdpLoad } from '../lab/load-programs.js';
 import { LOAD_SERVICE } from '../load/load-settings.js';
-import type { Subject } from '../report/result.js';
+import { findResult, type Subject } from '../report/result.js';
 import { interleave, ROUNDS, type Bench, type BenchContext } from './bench.js';
+import { profileRelay } from './relay-profile.js';
 
 export const PACKET_BYTES = 1200;
-/** For the compiler to have seen the hot path, and QUIC its congestion window. */
-export const WARM_UP_MS = 1000;
+const WARM_UP_MS = 700;
+const WARM_UPS = 8;
+const MIN_PROFILED_SECONDS = 3;
+const MAX_WARM_DROPS = 0.02;
 /** For what is under way to arrive. */
 const SETTLE_MS = 150;
 
@@ -38,10 +39,22 @@ export const benchRelay: Bench = async (context) => {
   const coturn = await startTurn(context);
   if (coturn) subjects.push(['coturn', coturn]);
   note(`relay: ${options.rate} datagrams/s of ${PACKET_BYTES} bytes offered to each, ${options.seconds} s in ${ROUNDS} rounds`);
-  for (const [, loaded] of subjects) await offer(loaded, options.rate, WARM_UP_MS);
+  for (const [, loaded] of subjects) await warmUp(loaded, options.rate);
   const milliseconds = (options.seconds * 1000) / ROUNDS;
   const params = { offered_per_s: options.rate };
-  return interleave('relay', subjects.map(([subject, loaded]) => ({ subject, params, measure: () => offer(loaded, options.rate, milliseconds) })), context);
+  const results = await interleave('relay', subjects.map(([subject, loaded]) => ({ subject, params, measure: () => offer(loaded, options.rate, milliseconds) })), context);
+  const cost = findResult(results, 'relay', 'ztna', 'cpu_us_per_datagram');
+  // A short run has other things to show, and too few samples.
+  const isWorthIt = options.cpuProf !== undefined || options.seconds >= MIN_PROFILED_SECONDS;
+  return cost === undefined || !isWorthIt ? results : [...results, ...(await profileRelay(context, cost))];
+};
+
+/** Load until nearly all of it arrives: QUIC finds its rate, and the compiler sees the hot path. Some never get there. */
+export const warmUp = async (loaded: LoadedRelay, rate: number): Promise<void> => {
+  for (let n = 0; n < WARM_UPS; n++) {
+    const seen = await offer(loaded, rate, WARM_UP_MS).catch(() => undefined);
+    if (seen && seen.drops! <= seen.datagrams_per_s! * MAX_WARM_DROPS) return;
+  }
 };
 
 /** Load for a while, and what became of it. */
@@ -70,13 +83,12 @@ const counter = async (program: Program, field: string): Promise<number> => {
   return program.number(field);
 };
 
-const startOurs = async ({ network, teardown, options, note }: BenchContext, udp: UdpMode): Promise<LoadedRelay> => {
-  if (options.cpuProf !== undefined) mkdirSync(options.cpuProf, { recursive: true });
+export const startOurs = async ({ network, teardown, note }: BenchContext, udp: UdpMode, relayNodeArgs: readonly string[] = []): Promise<LoadedRelay> => {
   const overlay = await Overlay.start({
     network, teardown, udp, agents: ['agent-1'], connectors: { 'connector-1': [LOAD_SERVICE] },
-    relayNodeArgs: options.cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(options.cpuProf)}`, `--cpu-prof-name=relay-${udp}.cpuprofile`],
+    relayNodeArgs,
   });
-  if (udp === 'auto') note(`relay: our UDP sockets are ${overlay.udp}`);
+  if (udp === 'auto' && relayNodeArgs.length === 0) note(`relay: our UDP sockets are ${overlay.udp}`);
   const client = (site: Site, role: 'agent' | 'connector'): Promise<Program> =>
     // Clients with batched sockets in both cases: only the relay is to differ.
     startLoadClient(site, teardown, { role, directory: overlay.directory, name: `${role}-1`, relay: { host: network.relay.host, port: overlay.relayPort }, udp: 'auto', packetBytes: PACKET_BYTES });

@@ -46,6 +46,8 @@ const CONNECTIONS_PER_SOURCE = 50;
 const HANDSHAKES_AT_ONCE = 32;
 /** As `pingIntervalMs` of a real client. */
 const PING_MS = 10_000;
+/** And one in twenty: more, and the relay is at fault. */
+const MAX_LOST = 10;
 
 const { directory, name, relay, count, host, service, packetBytes = 0 } = settings<CrowdSettings>();
 const tls = loadTlsMaterial({ ca: join(directory, 'ca.crt'), certificate: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) }, { role: 'agent' });
@@ -58,11 +60,7 @@ const report = (line: object): void => void process.stderr.write(`${JSON.stringi
 
 let begun = 0;
 let ready = 0;
-
-const noteReady = (): void => {
-  if (++ready === count) report({ event: 'crowd_ready', count });
-  next();
-};
+let lost = 0;
 
 const mint = (): Uint8Array<ArrayBuffer> =>
   new Uint8Array(mintToken({ identity: tls.identity, services: [], audience, binding: tls.fingerprint }, key, { now: Date.now(), randomBytes }));
@@ -70,6 +68,12 @@ const mint = (): Uint8Array<ArrayBuffer> =>
 /** One client: hello and register as soon as it is connected, then a ping every PING_MS, from a moment of its own on. */
 const client = (): ConnectionHandler => {
   let timer: NodeJS.Timeout | undefined;
+  let isReady = false;
+  const becomeReady = (): void => {
+    isReady = true;
+    if (++ready === count) report({ event: 'crowd_ready', count });
+    next();
+  };
   return {
     onEstablished: (connection) => {
       const stream = connection.openStream();
@@ -78,12 +82,12 @@ const client = (): ConnectionHandler => {
         onMessage: (message) => {
           if (message.type === 'opened') {
             sessions.push({ connection, ...message.session });
-            return noteReady();
+            return becomeReady();
           }
           if (message.type === 'openFailed') return connection.close(message.code);
           if (message.type !== 'registerAck') return;
           timer = setInterval(() => control.send({ type: 'ping', timestamp: 0 }), PING_MS * (0.8 + 0.2 * Math.random()));
-          if (service === undefined) noteReady();
+          if (service === undefined) becomeReady();
           else control.send({ type: 'open', request: 1, service });
         },
         onFault: () => connection.close('protocol_error'),
@@ -92,9 +96,17 @@ const client = (): ConnectionHandler => {
       control.send({ type: 'hello', versions: [1], software: SOFTWARE, role: 'agent' });
       control.send({ type: 'register', token: mint() });
     },
-    onEnd: (_connection, end) => {
+    onEnd: (connection, end) => {
       clearInterval(timer);
+      const index = sessions.findIndex((session) => session.connection === connection);
+      if (index >= 0) sessions.splice(index, 1);
       report({ event: 'crowd_lost', code: end.code, reason: end.reason });
+      if (++lost > MAX_LOST + count / 20) process.exit(1);
+      if (ready === count) return;
+      // Another in its place: on a busy machine a handshake may time out.
+      if (isReady) ready--;
+      begun--;
+      next();
     },
   };
 };

@@ -58,7 +58,7 @@ const startAgent = (): void => {
   const pacer = new Pacer((packets) => {
     if (host !== undefined) carrier.sendRun(run, packets * packetBytes, packetBytes, host);
   });
-  const machine = new AgentMachine({ ...shared([]), failFast: true });
+  const machine = new AgentMachine({ ...shared([]), failFast: false });
   const perform = (command: AgentSessionCommand | EventCommand): void => {
     if (command.kind === 'sessionOpened') {
       ({ host } = carrier.addSession(command.session, driver.outer(command.link)!));

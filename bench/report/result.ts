@@ -1,7 +1,9 @@
 // What a benchmark finds: one line per figure, the same in JSON, tables and charts.
 
-export const BENCHES = ['relay', 'tcp', 'latency', 'handshake', 'growth', 'loss'] as const;
+/** In their order; the last is only run when named. */
+export const BENCHES = ['relay', 'tcp', 'latency', 'handshake', 'growth', 'loss', 'endurance'] as const;
 export type BenchName = (typeof BENCHES)[number];
+export const USUAL_BENCHES: readonly BenchName[] = BENCHES.slice(0, -1);
 
 /** What is measured: ours, ours over `node:dgram`, a path without any of it, and other people's programs. */
 export const SUBJECTS = ['ztna', 'ztna-plain', 'floor', 'coturn', 'nebula', 'ssh'] as const;

@@ -35,6 +35,14 @@ const MANY = 10_000;
 const growthRatio = (look: Look, load: string): number | undefined =>
   ratio(look('growth', 'ztna', 'cpu_us_per_datagram', { connections: MANY, load }), look('growth', 'ztna', 'cpu_us_per_datagram', { connections: FEW, load }));
 
+/** A heap's median moves by so much between its collections. */
+const NO_GROWTH_MIB = 8;
+
+const mostGrown = (look: Look): number | undefined => {
+  const grown = ['relay', 'connector', 'agent'].map((process) => look('endurance', 'ztna', 'mib_grown', { process }));
+  return grown.includes(undefined) ? undefined : Math.max(...(grown as number[]));
+};
+
 const TARGETS: readonly Target[] = [
   {
     measure: 'relay CPU per datagram, against plain `node:dgram`', bound: 0.55, unit: '×',
@@ -53,6 +61,7 @@ const TARGETS: readonly Target[] = [
   { measure: 'cost per datagram at 10 000 connections against 10, load over one', bound: 1.15, unit: '×', value: (look) => growthRatio(look, 'over one') },
   { measure: 'the same, load over all', bound: 1.15, unit: '×', value: (look) => growthRatio(look, 'over all') },
   { measure: 'memory per idle connection at the relay, 10 000 connections', bound: 64, unit: ' KiB', value: (look) => look('growth', 'ztna', 'kib_per_connection', { connections: MANY }) },
+  { measure: 'growth of any process in a run at full speed, after its first tenth', bound: NO_GROWTH_MIB, unit: ' MiB', value: (look) => mostGrown(look) },
 ];
 
 export const judge = (results: readonly Result[]): Verdict[] => {

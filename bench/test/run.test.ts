@@ -27,7 +27,7 @@ const run = async (args: readonly string[]): Promise<{ code: number | null; outp
 t.test('relay on loopback: a table, figures of every subject, and a chart', skip, async (t) => {
   const directory = t.testdir({});
   const [json, svg] = [join(directory, 'results.json'), join(directory, 'chart.svg')];
-  const { code, output } = await run(['--only', 'relay', '--seconds', '1', '--rate', '2000', '--loopback', '--json', json, '--svg', svg]);
+  const { code, output } = await run(['--only', 'relay', '--seconds', '1', '--rate', '2000', '--loopback', '--cpu-prof', directory, '--json', json, '--svg', svg]);
   t.equal(code, 0, output);
   t.match(output, /^network: loopback \(asked for\)$/m);
   t.match(output, /^relay +ztna +ztna-plain +floor/m);
@@ -42,11 +42,14 @@ t.test('relay on loopback: a table, figures of every subject, and a chart', skip
     t.equal(result.bench, 'relay');
     t.ok((SUBJECTS as readonly string[]).includes(result.subject), result.subject);
     t.ok(Number.isFinite(result.value) && result.value >= 0, `${result.subject} ${result.metric} ${result.value}`);
-    t.same(result.params, { offered_per_s: 2000 });
+    t.same(result.params, result.metric === 'cpu_us_of_part' ? { part: result.params.part } : { offered_per_s: 2000 });
   }
   for (const metric of ['cpu_us_per_datagram', 'datagrams_per_s', 'drops'])
     t.same(results.filter((result) => result.metric === metric).map(({ subject }) => subject), subjects, metric);
-  for (const { subject, metric, value } of results) if (metric !== 'drops') t.ok(value > 0, `${subject} relays: ${metric} ${value}`);
+  const cost = results.find(({ subject, metric }) => subject === 'ztna' && metric === 'cpu_us_per_datagram')!.value;
+  const parts = results.filter(({ metric }) => metric === 'cpu_us_of_part').reduce((sum, { value }) => sum + value, 0);
+  t.ok(Math.abs(parts / cost - 1) < 0.01, `the parts add up: ${parts} of ${cost}`);
+  for (const { subject, metric, value } of results) if (metric !== 'drops' && metric !== 'cpu_us_of_part') t.ok(value > 0, `${subject} relays: ${metric} ${value}`);
   t.match(readFileSync(svg, 'utf8'), /^<svg /);
   t.match(output, /(met|missed) .*relay CPU per datagram, against plain/);
 });
