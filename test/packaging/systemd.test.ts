@@ -44,8 +44,12 @@ for (const service of SERVICES) {
     const { stdout } = await runTool(analyze, ['security', '--offline=true', '--no-pager', join(UNITS, `${service}.service`)]);
     const [, measured] = /exposure level for \S+: ([\d.]+)/.exec(stdout.toString()) ?? [];
     const [, stated] = new RegExp(`^\\| \`${service}\\.service\` \\| ([\\d.]+) \\|`, 'm').exec(operations) ?? [];
-    t.ok(measured !== undefined && Number(measured) < 2, stdout.toString());
-    t.equal(stated, measured);
+    t.ok(Number(measured) < 2, measured ?? 'not measured');
+    // Other versions of systemd weigh, and know, other settings.
+    const version = /^systemd (\d+)/.exec((await runTool(analyze, ['--version'])).stdout.toString())![1]!;
+    const statedFor = /of systemd (\d+)/.exec(operations)![1]!;
+    if (version === statedFor) t.equal(stated, measured);
+    else t.comment(`stated for systemd ${statedFor}, and this is ${version}`);
   });
 
   void t.test(`${service} runs the program as its own user with no capability, and checks its configuration first`, async (t) => {
@@ -53,7 +57,7 @@ for (const service of SERVICES) {
     const program = `/usr/local/bin/${PROGRAMS[service]}`;
     const [, command, config] = /^(\S+) run -c (\S+)$/.exec(only(unit, 'Service.ExecStart'))!;
     t.equal(command, program);
-    t.equal(only(unit, 'Service.ExecStartPre'), `${String(program)} check -c ${String(config)}`);
+    t.equal(only(unit, 'Service.ExecStartPre'), `${program} check -c ${config!}`);
     const sysusers = readFileSync(join(ROOT, 'packaging', 'sysusers.d', 'ztna.conf'), 'utf8');
     t.match(sysusers, new RegExp(`^u ${only(unit, 'Service.User')} `, 'm'));
     t.equal(only(unit, 'Service.CapabilityBoundingSet'), '');
@@ -114,7 +118,7 @@ async function buildLauncher(gcc: string, launcher: string): Promise<void> {
   const folder = join(scratch, `${basename(launcher)}-source`);
   mkdirSync(folder, { recursive: true });
   cpSync(join(ROOT, 'test', 'packaging', 'seccomp-launcher.c'), join(folder, 'launcher.c'));
-  const known = [...names.stdout.toString().matchAll(/^#define SYS_(\w+) /gm)].map(([, name]) => `X(${String(name)})`);
+  const known = [...names.stdout.toString().matchAll(/^#define SYS_(\w+) /gm)].map(([, name]) => `X(${name!})`);
   writeFileSync(join(folder, 'calls.h'), known.join('\n'));
   const built = await runTool(gcc, ['-O1', '-Wall', '-Werror', '-o', launcher, join(folder, 'launcher.c')]);
   if (built.exit !== 0) throw new Error(built.stderr);
