@@ -1,7 +1,7 @@
 // Compares congestion controls, outer and inner, on a path that loses and delays: what a bulk transfer reaches, and how
 // long a small question waits, alone and beside the transfer. The table behind docs/adr/0016. Not a test: it takes minutes.
 //
-//   node bench/dist/congestion/nested-loops.js [--loss 0,0.01] [--delay 20,80] [--outer bbr] [--inner cubic] [--seconds 5] [--json FILE]
+//   node bench/dist-test/congestion/nested-loops.js [--loss 0,0.01] [--delay 20,80] [--outer bbr] [--inner cubic] [--seconds 5] [--json FILE]
 
 import { writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';

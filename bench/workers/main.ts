@@ -3,7 +3,7 @@
 // clients have the rest, and what a relay forwards is bounded by its workers alone. Each agent offers more than a worker can
 // forward with its share. Loopback: compare rows of one run only.
 //
-//   node bench/dist/workers/main.js [--workers 1,2] [--share 0.1] [--rate 20000] [--seconds 5]
+//   node bench/dist-test/workers/main.js [--workers 1,2] [--share 0.1] [--rate 20000] [--seconds 5]
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
