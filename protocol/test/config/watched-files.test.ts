@@ -85,7 +85,7 @@ void t.test('a file that is gone changed between two looks', async (t) => {
 });
 
 /** Watches one file, at short intervals; every change told is in `told`, as what the file held then. */
-const readOnChange = async (t: Test, path: string, settleMs: number): Promise<{ readonly told: string[]; readonly next: () => Promise<void> }> => {
+const readOnChange = async (t: Test, path: string, settleMs: number): Promise<{ readonly told: string[]; readonly next: () => Promise<void>; readonly stop: () => void }> => {
   const told: string[] = [];
   let tell: () => void = () => undefined;
   const watched = new WatchedFiles([path], () => (told.push(readFileSync(path, 'utf8')), tell()), { intervalMs: 5, settleMs });
@@ -93,7 +93,7 @@ const readOnChange = async (t: Test, path: string, settleMs: number): Promise<{ 
   t.teardown(() => watched.stop());
   const alive = setInterval(() => undefined, 1000);
   t.teardown(() => clearInterval(alive));
-  return { told, next: () => new Promise((resolve) => (tell = resolve)) };
+  return { told, next: () => new Promise((resolve) => (tell = resolve)), stop: () => watched.stop() };
 };
 
 void t.test('a file written in parts is told once, when it is whole', async (t) => {
@@ -111,11 +111,12 @@ void t.test('a file written in parts is told once, when it is whole', async (t) 
 
 void t.test('a file that never rests is told all the same', async (t) => {
   const path = `${t.testdir({ log: '' })}/log`;
-  const { told, next } = await readOnChange(t, path, 20);
+  const { told, next, stop } = await readOnChange(t, path, 20);
   const changed = next();
   const writer = setInterval(() => appendFileSync(path, 'x'), 1);
-  t.teardown(() => clearInterval(writer));
   await changed;
+  clearInterval(writer);
+  stop();
   t.equal(told.length, 1);
   t.not(told[0], '');
 });
