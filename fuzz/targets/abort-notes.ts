@@ -19,7 +19,8 @@ const decode = (chunks: Iterable<Uint8Array>): AbortNote[] | undefined => {
 export const target: FuzzTarget = {
   decodes: 'readVarint, AbortNoteDecoder',
   maxBytes: 256,
-  memory: { base: 16_384, perByte: 640 },
+  // Decoded three times, two views for each note of two bytes.
+  memory: { base: 16_384, perByte: 1280 },
   *seeds() {
     for (const digits of ['044089', '7bbd4087044089', '04ffffffffffffffff', 'c0000001000000004089']) yield hex(digits);
   },
