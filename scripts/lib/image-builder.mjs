@@ -40,7 +40,7 @@ export const buildImage = (parsed, { context, ignored, work, finished, report })
 const withoutLines = (value) => JSON.parse(JSON.stringify(value, (key, inner) => (key === 'line' ? undefined : inner)));
 
 const startStage = (folder, { base, isLast }) => {
-  if (base) cpSync(base.folder, folder, COPYING);
+  if (base) copyFolder(base.folder, folder);
   else if (isLast) createRuntimeRoot(folder);
   else mkdirSync(folder, { recursive: true });
 };
@@ -76,8 +76,16 @@ const copy = ({ from, sources, target }, { folder, directory, context, ignored, 
     const isFolder = statSync(path).isDirectory();
     const place = !isFolder && target.endsWith('/') ? join(to, basename(source)) : to;
     mkdirSync(isFolder ? place : dirname(place), { recursive: true });
-    cpSync(path, place, { ...COPYING, ...(filter && { filter }) });
+    if (filter || !isFolder) cpSync(path, place, { ...COPYING, ...(filter && { filter }) });
+    else copyFolder(path, place);
   }
+};
+
+/** Thousands of small files: `cp` is much faster than Node’s own. */
+const copyFolder = (from, to) => {
+  mkdirSync(to, { recursive: true });
+  const { status, error, stderr } = spawnSync('cp', ['-a', '--', `${from}/.`, to], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(error?.message ?? stderr);
 };
 
 const run = (command, { folder, directory }) => {
