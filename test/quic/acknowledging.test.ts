@@ -2,7 +2,7 @@
 // batch each and within one turn of the event loop, so that no timer can come between them.
 
 import t, { type Test } from 'tap';
-import { ACK_DELAY_MS, MAX_OWED_PACKETS, PROMPT_PACKETS, type DatagramReceiver, type DatagramSocket, type EndpointConnection, type SocketAddress } from '@ztna/protocol';
+import { ACK_DELAY_MS, MAX_OWED_PACKETS, PROMPT_AFTER_DELAY_PACKETS, PROMPT_PACKETS, type DatagramReceiver, type DatagramSocket, type EndpointConnection, type SocketAddress } from '@ztna/protocol';
 import { eventually } from './eventually.js';
 import { createPair } from './pair.js';
 import { innerClient, innerServer, SERVICE_SERVER_NAME } from './pki.js';
@@ -45,11 +45,11 @@ class HandSocket implements DatagramSocket {
   }
 
   /** One packet arrives, alone in its batch. */
-  feed(packet: Buffer): void {
+  readonly feed = (packet: Buffer): void => {
     const { host, port } = this.peer!.local;
     this.#receiver?.onPacket(packet, host, port);
     this.#receiver?.onBatchEnd();
-  }
+  };
 
   release(): void {
     this.isHeld = false;
@@ -104,10 +104,23 @@ t.test('a single datagram is acknowledged although nothing follows it', async (t
   t.equal(farSocket.take().length, 1);
 });
 
+t.test('after an acknowledgement that waited in vain the next packets are acknowledged one by one', async (t) => {
+  const { near, nearSocket, farSocket } = await connectByHand(t);
+  feedAll(farSocket, sendDatagrams(near, nearSocket, 1));
+  await eventually(() => farSocket.outbox.length > 0);
+  nearSocket.feed(farSocket.take()[0]!);
+  nearSocket.take();
+  const packets = sendDatagrams(near, nearSocket, PROMPT_AFTER_DELAY_PACKETS + MAX_OWED_PACKETS - 1);
+  t.equal(feedAll(farSocket, packets), PROMPT_AFTER_DELAY_PACKETS);
+});
+
 t.test('an answer takes the acknowledgement along', async (t) => {
   const { near, nearSocket, farSocket, far } = await connectByHand(t);
   far.also.onDatagram = (connection, payload, length) => void connection.sendDatagram(payload.subarray(0, length));
-  t.equal(feedAll(farSocket, sendDatagrams(near, nearSocket, 10)), 10, 'at once, in ten packets');
+  // The first answer is acknowledged with the flush that its question left due, the others when they are ten.
+  const asked = 1 + MAX_OWED_PACKETS;
+  t.equal(feedAll(farSocket, sendDatagrams(near, nearSocket, asked), nearSocket.feed), asked, 'a packet for each');
+  t.equal(feedAll(farSocket, nearSocket.take()), 0);
   await eventually(() => performance.now() - farSocket.sentAt > 5 * ACK_DELAY_MS);
   t.equal(farSocket.outbox.length, 0, 'and nothing beside them');
 });
@@ -116,7 +129,7 @@ t.test('an acknowledgement that makes room is followed by what waited, in the sa
   const { near, nearSocket, farSocket } = await connectByHand(t);
   const packets: Buffer[] = [];
   while (near.quic.datagramsToSend() === 0) packets.push(...sendDatagrams(near, nearSocket, 10));
-  feedAll(farSocket, packets.slice(0, MAX_OWED_PACKETS), (acknowledgement) => nearSocket.feed(acknowledgement));
+  feedAll(farSocket, packets.slice(0, MAX_OWED_PACKETS), nearSocket.feed);
   t.ok(nearSocket.take().length > 0);
 });
 
@@ -170,12 +183,25 @@ async function connectByHand(t: Test, { warm = true } = {}): Promise<ByHand> {
   }
   await eventually(() => isQuiet(nearSocket, farSocket));
   for (const socket of [nearSocket, farSocket]) socket.isHeld = true;
+  if (warm) {
+    align(near, nearSocket, farSocket);
+    align(far.connection!, farSocket, nearSocket);
+  }
   far.forgetDatagrams();
   const release = (): void => {
     for (const socket of [nearSocket, farSocket]) socket.release();
   };
   t.teardown(release);
   return { near, far, nearSocket, farSocket, release };
+}
+
+/** Sends until the other end has just acknowledged as late as it may: what it answers at once is used up, and it owes nothing. */
+function align(from: EndpointConnection, fromSocket: HandSocket, toSocket: HandSocket): void {
+  for (let silent = 0; ; ) {
+    const answers = feedAll(toSocket, sendDatagrams(from, fromSocket, 1), fromSocket.feed);
+    if (answers > 0 && silent === MAX_OWED_PACKETS - 1) return;
+    silent = answers > 0 ? 0 : silent + 1;
+  }
 }
 
 /** True when nothing was sent since it was asked last. */

@@ -1,8 +1,8 @@
-// Packets a connection has received and not acknowledged yet, and how long that may go on. QUIC (quiche 0.18)
+// Packets a connection has received and not acknowledged yet, and whether that may go on. QUIC (quiche 0.18)
 // acknowledges with whatever it sends next and has no timer for it: put off the flush, and one acknowledgement
 // stands for many packets. Owns the count; what else forbids the wait is endpoint-connection.ts. RFC 9000 §13.2.
 
-/** Acknowledged at once, so that slow start finds its feet: the first ten windows of ten packets, as Chromium's QUIC does it. */
+/** Acknowledged at once when a connection is new, for slow start: ten windows of ten packets, as in Chromium's QUIC. */
 export const PROMPT_PACKETS = 100;
 
 /**
@@ -11,25 +11,40 @@ export const PROMPT_PACKETS = 100;
  */
 export const MAX_OWED_PACKETS = 10;
 
-/** The longest an acknowledgement waits for something to travel with; a twelfth of what RFC 9000 §18.2 lets peers expect by default (25 ms). */
-export const ACK_DELAY_MS = 2;
+/** The longest an acknowledgement waits for something to travel with; a fifth of what peers reckon with (RFC 9000 §18.2: 25 ms). */
+export const ACK_DELAY_MS = 5;
+
+/**
+ * Acknowledged at once after an acknowledgement that waited so long: packets come too slowly for fewer
+ * acknowledgements to be worth a timer, or the sender's window is so small that it waits for them.
+ */
+export const PROMPT_AFTER_DELAY_PACKETS = 20;
 
 export class AckDebt {
   #promptPackets = PROMPT_PACKETS;
   #owed = 0;
+  #isPrompt = false;
 
   /** A packet came, whether or not it asks for an acknowledgement: which, QUIC does not say. */
   addPacket(): void {
     this.#owed++;
-    if (this.#promptPackets > 0) this.#promptPackets--;
+    if (this.#promptPackets === 0) return;
+    this.#promptPackets--;
+    this.#isPrompt = true;
   }
 
   /** The connection was flushed. */
   settle(): void {
     this.#owed = 0;
+    this.#isPrompt = false;
+  }
+
+  /** A timer of the connection is due, and flushes it. */
+  handleTimer(): void {
+    if (this.#owed > 0) this.#promptPackets = Math.max(this.#promptPackets, PROMPT_AFTER_DELAY_PACKETS);
   }
 
   get mayWait(): boolean {
-    return this.#owed < MAX_OWED_PACKETS && this.#promptPackets === 0;
+    return this.#owed < MAX_OWED_PACKETS && !this.#isPrompt;
   }
 }

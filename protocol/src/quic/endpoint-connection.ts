@@ -293,6 +293,12 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.#handler.onFlushed?.(this);
   }
 
+  /** For the endpoint: the time it was filed under has come; a flush follows. */
+  handleTimer(): void {
+    this.#ackDebt.handleTimer();
+    this.quic.handleTimeout();
+  }
+
   /**
    * For the endpoint, at the end of a turn in which packets came: whether the flush may wait for ACK_DELAY_MS, because
    * all it could send is an acknowledgement. Packets without payload are flushed for at once: they may have acknowledged

@@ -347,7 +347,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     const now = performance.now();
     this.turnAt = now;
     this.#wheel.advance(now, (connection) => {
-      connection.quic.handleTimeout();
+      connection.handleTimer();
       this.#deliver(connection);
       if (connection.handshakeDue <= now) connection.abandon('handshake_timeout');
       this.markDirty(connection);
