@@ -16,6 +16,8 @@ import {
   SessionCarrier,
   type AgentSessionCommand,
   type ClientSettings,
+  type Credentials,
+  type QuicConfig,
   type EndpointConnection,
   type FailureCode,
   type FlowKind,
@@ -56,14 +58,14 @@ export class Agent {
   readonly #link: RelayLink<AgentSessionCommand, AgentMachine>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
-  readonly #innerConfig;
+  #innerConfig: QuicConfig;
   readonly #services = new Map<string, ServiceConnection>();
   readonly #requests = new Map<number, SessionAnswer>();
 
   constructor(init: AgentInit) {
     this.#init = init;
     this.flows = new FlowLedger(init.services ?? []);
-    this.#innerConfig = createQuicConfig({ ...INNER_PROFILE, ...quicPems(init.tls), maxStreams: 0 });
+    this.#innerConfig = innerConfig(init);
     this.#inner = new Endpoint({ socket: this.#carrier, onHandlerError: reportHandlerErrors(init.log) });
     this.#link = new RelayLink({
       client: init,
@@ -84,6 +86,15 @@ export class Agent {
   /** Starts dialing; returns at once. */
   start(): void {
     this.#link.start();
+  }
+
+  /**
+   * Takes over reloaded files, of the same identity: certificate, CA and registration key for connections to come. The link to
+   * the relay is made anew and flows move along; inner connections that stand stay.
+   */
+  apply(client: Credentials): { readonly linkRenewed: boolean } {
+    this.#innerConfig = innerConfig(client);
+    return { linkRenewed: this.#link.apply(client) };
   }
 
   /** What it holds now; `paths` are sessions with an address of their own in the inner endpoint's network. */
@@ -142,11 +153,14 @@ export class Agent {
   #serviceConnection(name: string): ServiceConnection {
     let service = this.#services.get(name);
     if (!service) {
+      const currentConfig = (): QuicConfig => this.#innerConfig;
       service = new ServiceConnection({
         service: name,
         trustDomain: this.#init.tls.identity.trustDomain,
         inner: this.#inner,
-        config: this.#innerConfig,
+        get config() {
+          return currentConfig();
+        },
         carrier: this.#carrier,
         log: this.#init.log,
         openSession: (wanted, answer) => {
@@ -205,3 +219,5 @@ export class Agent {
     return `a relay: not connected to ${where}${lastFailure ? `; last failure: ${lastFailure.reason}` : ''}`;
   }
 }
+
+const innerConfig = ({ tls }: Pick<Credentials, 'tls'>): QuicConfig => createQuicConfig({ ...INNER_PROFILE, ...quicPems(tls), maxStreams: 0 });

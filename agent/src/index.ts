@@ -5,3 +5,4 @@ export * from './agent.js';
 export * from './waiting-flows.js';
 export * from './tcp-listener.js';
 export * from './udp-listener.js';
+export * from './agent-settings.js';

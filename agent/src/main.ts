@@ -3,9 +3,10 @@
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, reportStatusOnSignal, runHealth, runProgram, stopSignal, VERSION, type ClientSettings, type HealthOptions, type LogLevel } from '@ztna/protocol';
+import { createLogger, ExpiryWarnings, formatAddress, formatIdentity, HEALTH_DESCRIPTION, isName, LIVE_OPTION, LiveReload, loadHealthSettings, NAME_RULE, probeUdp, programOutput, reportStatusOnSignal, runHealth, runProgram, stopSignal, VERSION, ZtnaError, type HealthOptions, type LogLevel } from '@ztna/protocol';
 import { Command, Option } from 'commander';
-import { agentSchema, type AgentConfig } from './agent-config.js';
+import { agentSchema } from './agent-config.js';
+import { describeExposed, exposedListeners, loadAgentSettings, needsRestart } from './agent-settings.js';
 import { Agent } from './agent.js';
 import { openAgentHealth } from './agent-health.js';
 import { connectStdio } from './connect-command.js';
@@ -15,18 +16,28 @@ import { openUdpListener } from './udp-listener.js';
 const NAME = 'ztna-agent';
 const DEFAULT_CONFIG = join(homedir(), '.config', 'ztna', 'agent.yaml');
 
-const load = (path: string): { config: AgentConfig; settings: ClientSettings } => {
-  const { config } = loadConfig(path, agentSchema);
-  return { config, settings: loadClientSettings('agent', config) };
-};
-
 const up = async (options: { config: string }): Promise<void> => {
-  const { config, settings } = load(options.config);
+  const settings = loadAgentSettings(options.config);
+  const { config } = settings;
   const log = createLogger({ name: NAME, ...config.log });
   const udp = await probeUdp(settings.udp);
   const agent = new Agent({ ...settings, services: config.listeners.map(({ service }) => service), log, failFast: false });
   log.info('starting', { identity: formatIdentity(settings.tls.identity), ...udp });
+  for (const exposed of exposedListeners(config)) log.warn('listener_exposed', { ...exposed });
   const listeners: Listener[] = [];
+  const expiry = new ExpiryWarnings(settings.tls, log);
+  const reload = new LiveReload({
+    load: () => loadAgentSettings(options.config),
+    settings,
+    needsRestart,
+    apply: (changed) => {
+      const { health: section } = changed.config;
+      health?.apply({ settings: section && loadHealthSettings(section), tls: changed.tls });
+      expiry.apply(changed.tls);
+      return agent.apply(changed);
+    },
+    log,
+  });
   let health: Awaited<ReturnType<typeof openAgentHealth>>;
   try {
     health = await openAgentHealth({ name: NAME, section: config.health, tls: settings.tls, agent, listening: () => listeners.length === config.listeners.length, log });
@@ -37,11 +48,15 @@ const up = async (options: { config: string }): Promise<void> => {
       log.info('listening', { service, protocol, address: formatAddress(listener.local) });
     }
     reportStatusOnSignal(log, () => agent.status());
+    expiry.start();
     agent.start();
+    await reload.start();
     const signal = await stopSignal();
     health?.drain();
     log.info('stopping', { signal });
   } finally {
+    reload.stop();
+    expiry.stop();
     await Promise.all(listeners.map((listener) => listener.close()));
     await agent.stop();
     await health?.stop();
@@ -50,7 +65,8 @@ const up = async (options: { config: string }): Promise<void> => {
 };
 
 const connect = async (service: string, options: { config: string; logLevel: LogLevel }): Promise<void> => {
-  const { settings } = load(options.config);
+  if (!isName(service)) throw new ZtnaError('usage', `${JSON.stringify(service)} is no name of a service: ${NAME_RULE}`);
+  const settings = loadAgentSettings(options.config);
   const agent = new Agent({ ...settings, log: createLogger({ name: NAME, level: options.logLevel, format: 'pretty' }), failFast: true });
   agent.start();
   try {
@@ -64,8 +80,9 @@ const connect = async (service: string, options: { config: string; logLevel: Log
 };
 
 const check = (options: { config: string }): void => {
-  const { settings } = load(options.config);
-  process.stdout.write(`${options.config}: valid; ${formatIdentity(settings.tls.identity)}, certificate until ${settings.tls.notAfter.toISOString()}\n`);
+  const { config, tls } = loadAgentSettings(options.config);
+  process.stdout.write(`${options.config}: valid; ${formatIdentity(tls.identity)}, certificate until ${tls.notAfter.toISOString()}\n`);
+  for (const exposed of exposedListeners(config)) process.stdout.write(`${options.config}: warning: ${describeExposed(exposed)}\n`);
 };
 
 const configOption = (): Option => new Option('-c, --config <file>', 'agent.yaml').env('ZTNA_AGENT_CONFIG').default(DEFAULT_CONFIG);

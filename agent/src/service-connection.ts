@@ -15,6 +15,7 @@ import {
   type ConnectionEnd,
   type FailureCode,
   type LinkId,
+  type QuicConfig,
   type Logger,
   type SessionHandle,
 } from '@ztna/protocol';
@@ -33,6 +34,8 @@ export interface SessionAnswer {
 
 export interface ServiceConnectionInit extends Omit<InnerConnectionInit, 'onReady' | 'onEnd'> {
   readonly log: Logger;
+  /** Read at every handshake: may be a getter. */
+  readonly config: QuicConfig;
   openSession(service: string, answer: SessionAnswer): void;
   /** Where sessions come from now. */
   currentLink(): LinkId;

@@ -11,7 +11,7 @@ export const BACKEND_PROBE_TIMEOUT_MS = 2_000;
 type State = 'unknown' | 'up' | FailureCode;
 
 export class BackendProbes {
-  readonly #services: readonly ServedService[];
+  #services: readonly ServedService[];
   readonly #intervalMs: number;
   readonly #states: Map<string, State>;
   #timer: NodeJS.Timeout | undefined;
@@ -31,6 +31,12 @@ export class BackendProbes {
 
   isUp(service: string): boolean {
     return this.#states.get(service) === 'up';
+  }
+
+  /** New backends of the same services; one that is served no more is not probed either. */
+  setServices(services: readonly ServedService[]): void {
+    this.#services = services.filter(({ name }) => this.#states.has(name));
+    for (const name of this.#states.keys()) if (!services.some((service) => service.name === name)) this.#states.delete(name);
   }
 
   /** Begins with a round at once. */
@@ -62,6 +68,6 @@ export class BackendProbes {
       dialed.socket.on('error', () => undefined);
       dialed.socket.destroy();
     }
-    this.#states.set(name, dialed.ok ? 'up' : dialed.code);
+    if (this.#states.has(name)) this.#states.set(name, dialed.ok ? 'up' : dialed.code);
   }
 }

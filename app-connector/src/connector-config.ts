@@ -4,11 +4,16 @@ import { checkHealthGuard, durationMs, hostPort, identityName, logSection, regis
 import { z } from 'zod';
 import type { ServedService } from './service.js';
 
+/** `["*"]` is what many try first. */
+const allowedAgent = z.unknown().superRefine((entry, context) => {
+  if (entry === '*') context.addIssue({ code: 'custom', message: "must be an agent's name; for every agent write allow: '*', without the list" });
+}).pipe(identityName);
+
 const serviceSection = z.strictObject({
   protocol: z.enum(['tcp', 'udp']).default('tcp'),
   backend: hostPort,
   /** Names of agents, or '*' for every agent of the trust domain. An empty list allows nobody. */
-  allow: z.union([z.literal('*'), z.array(identityName)], { error: "must be a list of agents' names, or '*' for every agent" }),
+  allow: z.union([z.literal('*'), z.array(allowedAgent)], { error: "must be a list of agents' names, or '*' for every agent" }),
 });
 
 const healthSection = z

@@ -17,12 +17,17 @@ export interface ConnectorHealthInit {
   readonly log: Logger;
 }
 
+export interface ConnectorHealth extends Pick<HealthService, 'drain' | 'stop'> {
+  /** What a reload brought. */
+  apply(section: ConnectorConfig['health'], tls: TlsMaterial, services: readonly ServedService[]): void;
+}
+
 /**
  * Undefined where the configuration has no `health` section.
  *
  * @throws ZtnaError `address_in_use`, `address_invalid` or `socket_failed`, and as `loadHealthSettings`
  */
-export const openConnectorHealth = async ({ name, section, tls, services, connector, log }: ConnectorHealthInit): Promise<Pick<HealthService, 'drain' | 'stop'> | undefined> => {
+export const openConnectorHealth = async ({ name, section, tls, services, connector, log }: ConnectorHealthInit): Promise<ConnectorHealth | undefined> => {
   if (!section) return undefined;
   const probes = new BackendProbes(services, section.probeInterval);
   const service = await HealthService.start({
@@ -35,6 +40,10 @@ export const openConnectorHealth = async ({ name, section, tls, services, connec
   });
   probes.start();
   return {
+    apply: (changed, material, served) => {
+      service.apply({ settings: changed && loadHealthSettings(changed), tls: material });
+      probes.setServices(served);
+    },
     drain: () => service.drain(),
     stop: () => {
       probes.stop();

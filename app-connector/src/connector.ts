@@ -12,6 +12,8 @@ import {
   reportHandlerErrors,
   SessionCarrier,
   type ClientSettings,
+  type Credentials,
+  type QuicConfig,
   type ConnectorSessionCommand,
   type FailureCode,
   type LinkedSession,
@@ -40,23 +42,26 @@ export class Connector {
   readonly #link: RelayLink<ConnectorSessionCommand, ConnectorMachine>;
   readonly #carrier = new SessionCarrier();
   readonly #inner: Endpoint;
+  /** As of the last reload; those registered with the relay are the ones of the start. */
+  readonly #services = new Map<string, ServedService>();
+  readonly #peers = new Set<InnerPeer>();
   readonly #quota = new FlowQuota();
   readonly #sessions = new InnerSessions(this.#carrier, (session, code) => this.#closeSession(session, code));
 
   constructor(init: ConnectorInit) {
     const { tls, services, udp, log } = init;
     this.#log = log;
-    const byName = new Map(services.map((service) => [service.name, service]));
-    const names = [...byName.keys()];
+    for (const service of services) this.#services.set(service.name, service);
+    const names = [...this.#services.keys()];
     this.stats = new ConnectorStats(names);
     this.#inner = new Endpoint({
       socket: this.#carrier,
       onHandlerError: reportHandlerErrors(log),
       server: {
-        config: createQuicConfig({ ...INNER_PROFILE, ...quicPems(tls) }),
+        config: innerConfig(init),
         retry: false,
         maxConnections: MAX_INNER_CONNECTIONS,
-        accept: ({ host }) => this.#acceptPeer(host, { trustDomain: tls.identity.trustDomain, services: byName, quota: this.#quota, stats: this.stats, log }),
+        accept: ({ host }) => this.#acceptPeer(host, { trustDomain: tls.identity.trustDomain, services: this.#services, quota: this.#quota, stats: this.stats, log }),
       },
     });
     this.#link = new RelayLink({
@@ -78,6 +83,21 @@ export class Connector {
   /** Inner connections: one per agent process and service. */
   get innerConnections(): number {
     return this.#inner.connectionCount;
+  }
+
+  /**
+   * Takes over reloaded files: certificate, CA and registration key for connections to come, with the link to the relay made
+   * anew; allow lists and backends for flows to come. Agents that are allowed no more are closed; a service that is new is
+   * served from the next start on, one that is gone not any more.
+   */
+  apply(client: Credentials, services: readonly ServedService[]): { readonly linkRenewed: boolean; readonly agentsClosed: number } {
+    this.#inner.updateServer({ config: innerConfig(client) });
+    const next = new Map(services.map((service) => [service.name, service]));
+    for (const name of this.#services.keys()) if (!next.has(name)) this.#services.delete(name);
+    for (const [name, service] of next) if (this.stats.connects.has(name)) this.#services.set(name, service);
+    let agentsClosed = 0;
+    for (const peer of [...this.#peers]) if (peer.review()) agentsClosed += 1;
+    return { linkRenewed: this.#link.apply(client), agentsClosed };
   }
 
   /** Starts dialing; returns at once. */
@@ -107,25 +127,37 @@ export class Connector {
   #acceptPeer(host: string, init: Omit<InnerPeerInit, 'onStart' | 'onEnd' | 'acceptsPath'>): InnerPeer | undefined {
     const sessions = this.#sessions;
     if (!sessions.admits(host)) return undefined;
-    return new InnerPeer({
+    const peer: InnerPeer = new InnerPeer({
       ...init,
-      onStart: (connection) => sessions.connect(connection, host),
-      onEnd: (connection) => sessions.disconnect(connection),
+      onStart: (connection) => {
+        this.#peers.add(peer);
+        sessions.connect(connection, host);
+      },
+      onEnd: (connection) => {
+        this.#peers.delete(peer);
+        sessions.disconnect(connection);
+      },
       acceptsPath: (connection, from, agent) => sessions.acceptsPath(connection, from, agent),
     });
+    return peer;
   }
 
   #perform(command: ConnectorSessionCommand): void {
-    const { link, session } = command;
     switch (command.kind) {
       case 'sessionIncoming': {
+        const { link, session } = command;
         const outer = this.#link.outer(link);
         if (outer) this.#sessions.add({ link, session }, command.agent, outer);
         this.#log.debug('session_accepted', { agent: command.agent, service: command.service });
         return;
       }
+      case 'sessionMoved': {
+        const outer = this.#link.outer(command.to.link);
+        if (outer) this.#sessions.move(command.from, command.to, outer);
+        return;
+      }
       case 'sessionClosed':
-        this.#sessions.end({ link, session }, command.code);
+        this.#sessions.end(command, command.code);
     }
   }
 
@@ -136,3 +168,5 @@ export class Connector {
     this.#link.pump();
   }
 }
+
+const innerConfig = ({ tls }: Pick<Credentials, 'tls'>): QuicConfig => createQuicConfig({ ...INNER_PROFILE, ...quicPems(tls) });

@@ -6,3 +6,4 @@ export * from './connector-health.js';
 export * from './connector-stats.js';
 export * from './service.js';
 export * from './inner-sessions.js';
+export * from './connector-settings.js';

@@ -20,7 +20,7 @@ import {
 import type { ConnectorStats } from './connector-stats.js';
 import type { FlowQuota } from './flow-quota.js';
 import { InnerFlow, refuseFlow } from './inner-flow.js';
-import type { ServedService } from './service.js';
+import { isAllowed, type ServedService } from './service.js';
 
 export interface InnerPeerInit {
   readonly trustDomain: string;
@@ -38,7 +38,9 @@ export class InnerPeer implements ConnectionHandler {
   readonly #init: InnerPeerInit;
   readonly #udpFlows = new UdpFlowTable();
   #agent: Identity | undefined;
-  #service: ServedService | undefined;
+  /** The service it was admitted for; what is said of it now is in `services`. */
+  #serviceName: string | undefined;
+  #connection: EndpointConnection | undefined;
   #log: Logger;
   #judged = false;
 
@@ -48,6 +50,7 @@ export class InnerPeer implements ConnectionHandler {
   }
 
   onStart(connection: EndpointConnection): void {
+    this.#connection = connection;
     this.#init.onStart(connection);
   }
 
@@ -77,7 +80,7 @@ export class InnerPeer implements ConnectionHandler {
     stream.endMark = true;
     const { quota, stats } = this.#init;
     const agent = this.#agent;
-    const service = this.#service;
+    const service = this.#serviceName === undefined ? undefined : this.#init.services.get(this.#serviceName);
     if (!agent || !service) return; // being closed; a stream without a handler is reset
     if (!quota.take(agent.name)) {
       refuseFlow(stream, 'too_many_flows', failureMeaning('too_many_flows'));
@@ -87,6 +90,20 @@ export class InnerPeer implements ConnectionHandler {
     }
     const flow = new InnerFlow({ stream, connection, udpFlows: this.#udpFlows, agent, service, stats, log: this.#log, onDone: () => quota.release(agent.name) });
     flow.start();
+  }
+
+  /** Allow lists may have changed. @returns whether the agent had to go */
+  review(): boolean {
+    const agent = this.#agent;
+    const name = this.#serviceName;
+    const connection = this.#connection;
+    if (!agent || name === undefined || !connection || connection.hasEnded) return false;
+    const service = this.#init.services.get(name);
+    if (service && isAllowed(service, agent)) return false;
+    const code = service ? 'agent_not_allowed' : 'service_not_served';
+    this.#log.warn('right_withdrawn', { service: name, code });
+    connection.close(code, failureMeaning(code));
+    return true;
   }
 
   onEnd(connection: EndpointConnection, end: ConnectionEnd): void {
@@ -113,7 +130,7 @@ export class InnerPeer implements ConnectionHandler {
     const service = name === undefined ? undefined : services.get(name);
     if (!service) return { code: 'service_not_served', reason: failureMeaning('service_not_served') };
     this.#agent = read.identity;
-    this.#service = service;
+    this.#serviceName = service.name;
     return undefined;
   }
 }

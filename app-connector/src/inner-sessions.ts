@@ -13,7 +13,9 @@ const SWEEP_INTERVAL_MS = 30_000;
 /** Sweeps without a datagram: 180 s and less than one more, beyond the 60 s after which a connection idles out. */
 const IDLE_SWEEPS = 6;
 
-interface InnerSession extends LinkedSession {
+interface InnerSession {
+  link: LinkedSession['link'];
+  session: LinkedSession['session'];
   /** The agent the relay says it is for: a SPIFFE URI. */
   readonly agent: string;
   readonly host: string;
@@ -44,6 +46,17 @@ export class InnerSessions {
     const added = { link, session, agent, host, connections: new Set<EndpointConnection>() };
     this.#byHost.set(host, added);
     this.#byHandle.set(handleKey(added), added);
+  }
+
+  /** The relay knows a session by another name now, on another link. */
+  move(from: LinkedSession, to: LinkedSession, outer: EndpointConnection): void {
+    const moved = this.#byHandle.get(handleKey(from));
+    if (!moved) return;
+    this.#byHandle.delete(handleKey(from));
+    moved.link = to.link;
+    moved.session = to.session;
+    this.#byHandle.set(handleKey(moved), moved);
+    this.#carrier.moveSession(moved.host, to.session, outer);
   }
 
   /** The relay ended a session: connections that have no other end with it. */

@@ -1,40 +1,46 @@
 #!/usr/bin/env node
 // app-connector: reads arguments, loads the configuration, serves until it is told to stop.
 
-import { createLogger, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, loadClientSettings, loadConfig, probeUdp, programOutput, reportStatusOnSignal, runHealth, runProgram, stopSignal, VERSION, ZtnaError, type ClientSettings, type HealthOptions } from '@ztna/protocol';
+import { createLogger, ExpiryWarnings, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, LiveReload, probeUdp, programOutput, reportStatusOnSignal, runHealth, runProgram, servicesOutsideKey, stopSignal, VERSION, type HealthOptions } from '@ztna/protocol';
 import { Command } from 'commander';
-import { connectorSchema, servedServices, type ConnectorConfig } from './connector-config.js';
+import { connectorSchema } from './connector-config.js';
 import { openConnectorHealth } from './connector-health.js';
+import { loadConnectorSettings, needsRestart } from './connector-settings.js';
 import { Connector } from './connector.js';
 
 const NAME = 'app-connector';
 
-const load = (path: string): { config: ConnectorConfig; settings: ClientSettings } => {
-  const { config } = loadConfig(path, connectorSchema);
-  const settings = loadClientSettings('connector', config);
-  const missing = Object.keys(config.services).filter((service) => !settings.tls.services.includes(service));
-  if (missing.length > 0)
-    throw new ZtnaError(
-      'certificate_unusable',
-      `${config.tls.certificate} gives no right to serve ${missing.join(', ')}: issue it again with ${missing.map((name) => `--service ${name}`).join(' ')}`,
-    );
-  return { config, settings };
-};
-
 const run = async (options: { config: string }): Promise<void> => {
-  const { config, settings } = load(options.config);
+  const settings = loadConnectorSettings(options.config);
+  const { config, services } = settings;
   const log = createLogger({ name: NAME, ...config.log });
   const udp = await probeUdp(settings.udp);
-  const services = servedServices(config);
-  const connector = new Connector({ ...settings, services, log });
+  const connector = new Connector({ ...settings, log });
+  for (const service of servicesOutsideKey(settings, Object.keys(config.services))) log.warn('registration_key_scope', { service });
   log.info('starting', { identity: formatIdentity(settings.tls.identity), services: Object.keys(config.services), ...udp });
   reportStatusOnSignal(log, () => connector.status());
   const health = await openConnectorHealth({ name: NAME, section: config.health, tls: settings.tls, services, connector, log }).catch(async (error: unknown) => {
     await connector.stop();
     throw error;
   });
+  const expiry = new ExpiryWarnings(settings.tls, log);
+  const reload = new LiveReload({
+    load: () => loadConnectorSettings(options.config),
+    settings,
+    needsRestart,
+    apply: (changed) => {
+      health?.apply(changed.config.health, changed.tls, changed.services);
+      expiry.apply(changed.tls);
+      return connector.apply(changed, changed.services);
+    },
+    log,
+  });
+  expiry.start();
   connector.start();
+  await reload.start();
   const signal = await stopSignal();
+  reload.stop();
+  expiry.stop();
   health?.drain();
   log.info('stopping', { signal });
   await connector.stop();
@@ -43,10 +49,14 @@ const run = async (options: { config: string }): Promise<void> => {
 };
 
 const check = (options: { config: string }): void => {
-  const { config, settings } = load(options.config);
+  const settings = loadConnectorSettings(options.config);
+  const { config, tls } = settings;
   process.stdout.write(
-    `${options.config}: valid; ${formatIdentity(settings.tls.identity)} serves ${Object.keys(config.services).join(', ')}, certificate until ${settings.tls.notAfter.toISOString()}\n`,
+    `${options.config}: valid; ${formatIdentity(tls.identity)} serves ${Object.keys(config.services).join(', ')}, certificate until ${tls.notAfter.toISOString()}\n`,
   );
+  for (const service of servicesOutsideKey(settings, Object.keys(config.services))) {
+    process.stdout.write(`${options.config}: warning: ${config.registration.key} was not made for the service ${service}: the relay refuses the registration unless its keyring was changed since\n`);
+  }
 };
 
 const program = new Command(NAME)

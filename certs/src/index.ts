@@ -15,6 +15,7 @@ export {
 export { addToKeyring } from './registration/keyring-file.js';
 export { readSecretFile, writePublicFile, writeSecretFile, type WriteOptions } from './files/secret-file.js';
 export { renewCertificate } from './issue-certificate.js';
+export { makeDirectory } from './files/make-directory.js';
 export { appendLine } from './files/append-file.js';
 export { withDenied, addToDenyList, type Denied } from './record/deny-list-file.js';
 export { formatRecord, parseRecords, parseSerial, recordOf, type IssuedRecord, type IssuedRecords } from './record/issued-record.js';

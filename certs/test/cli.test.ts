@@ -78,7 +78,7 @@ t.test('issue refuses an open CA key, a missing CA and a mistaken request', (t) 
   refuses(t, issue('agent', 'alice', '--days', '0'), 'days is 0; it must be a whole number from 1 to 36500');
   refuses(t, issue('agent', 'alice', '--days', '3651'), /^spiffe:\/\/corp\.example\/agent\/alice would be valid from .* outside its CA's .*; ask for fewer days or make a new CA$/);
   refuses(t, issue('admin', 'alice'), /Allowed choices are agent, connector, relay\.$/);
-  refuses(t, directory.ztnaCerts('issue', 'agent', 'alice'), 'ca.crt cannot be read: ENOENT: no such file or directory');
+  refuses(t, directory.ztnaCerts('issue', 'agent', 'alice'), 'there is no CA in .: ca.crt is missing; name its directory with --dir, or make one with: ztna-certs init');
   chmodSync(directory.file('pki/ca.key'), 0o640);
   refuses(t, issue('agent', 'alice'), 'pki/ca.key holds a secret and is open to its group or others; run chmod 600 on it');
   t.same(readdirSync(directory.file('pki')).sort(), ['ca.crt', 'ca.key'], 'and writes nothing');

@@ -1,4 +1,5 @@
 // What tests and benchmarks import.
+export * from './policy-names.js';
 export * from './control-pauses.js';
 export * from './limits-section.js';
 export * from './relay-config.js';

@@ -4,6 +4,7 @@
 import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, type Logger, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
 import { loadRelaySettings, relaySchema, type RelaySettings } from './relay-config.js';
+import { describeUnknown, unknownNames } from './policy-names.js';
 import { openRelayHealth } from './relay-health.js';
 import { relayMetrics } from './relay-metrics.js';
 import { checkWorkers, runWorkers } from './relay-parent.js';
@@ -38,11 +39,11 @@ const runAlone = async (config: string, settings: RelaySettings, log: Logger): P
 };
 
 const check = async ({ config }: { config: string }): Promise<void> => {
-  const { tls, listen, workers } = loadRelaySettings(config);
-  const warning = await checkWorkers(workers);
+  const { tls, listen, workers, policy, keyring } = loadRelaySettings(config);
+  const warnings = [...[await checkWorkers(workers)].flatMap((warning) => warning ?? []), ...unknownNames(policy, keyring).map(describeUnknown)];
   const where = `UDP ${formatAddress(listen)}${workers > 1 ? ` with ${workers} workers` : ''}`;
   process.stdout.write(`${config}: valid; ${formatIdentity(tls.identity)} on ${where}, certificate until ${tls.notAfter.toISOString()}\n`);
-  if (warning !== undefined) process.stdout.write(`${config}: warning: ${warning}\n`);
+  for (const warning of warnings) process.stdout.write(`${config}: warning: ${warning}\n`);
 };
 
 const program = new Command(NAME)

@@ -4,6 +4,7 @@ import {
   checkHealthGuard,
   durationMs,
   filePath,
+  formatAddress,
   listenAddress,
   loadConfig,
   loadDocument,
@@ -99,6 +100,12 @@ export const loadRelaySettings = (path: string): RelaySettings => {
     health,
     files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...[denyList, retryKey].filter((file) => file !== undefined), ...(health?.files ?? [])],
   };
+};
+
+/** Keys that take effect at the next start only. */
+export const needsRestart = (before: RelaySettings, after: RelaySettings): string[] => {
+  const listen = formatAddress(before.listen) === formatAddress(after.listen) ? [] : ['listen'];
+  return before.workers === after.workers ? listen : [...listen, 'workers'];
 };
 
 /** `/etc/ztna/relay.yaml` has its journal in `/etc/ztna/relay.journal`: two relays in one folder have two. */

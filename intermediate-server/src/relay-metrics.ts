@@ -14,10 +14,11 @@ import {
   type PacketDropReason,
   type RelayMachine,
   type RelayStats,
+  type LiveReload,
+  type ReloadableSettings,
   type SourceAdmission,
   type StatelessResets,
 } from '@ztna/protocol';
-import type { LiveReload } from './live-reload.js';
 import type { RelayOutcomes } from './relay-outcomes.js';
 
 export interface RelayMetricsSources {
@@ -31,7 +32,7 @@ export interface RelayMetricsSources {
     readonly outcomes: RelayOutcomes;
     readonly authorities: { readonly revocations: { readonly size: number } };
   };
-  readonly reload: Pick<LiveReload, 'applied' | 'refused' | 'outdated' | 'ageSeconds'>;
+  readonly reload: Pick<LiveReload<ReloadableSettings>, 'applied' | 'refused' | 'outdated' | 'ageSeconds'>;
 }
 
 export const relayMetrics = ({ server, reload }: RelayMetricsSources): readonly MetricFamily[] => [

@@ -2,9 +2,8 @@
 // on the health port for all of them, and passes on what it is told. No packet comes here.
 
 import { availableParallelism } from 'node:os';
-import { assertSharedPorts, formatAddress, formatIdentity, openSharedPort, reportStatusOnSignal, stopSignal, type Logger } from '@ztna/protocol';
-import { LiveReload } from './live-reload.js';
-import type { RelaySettings } from './relay-config.js';
+import { assertSharedPorts, formatAddress, formatIdentity, LiveReload, openSharedPort, reportStatusOnSignal, stopSignal, type Logger } from '@ztna/protocol';
+import { loadRelaySettings, needsRestart, type RelaySettings } from './relay-config.js';
 import { openRelayHealth } from './relay-health.js';
 import { WorkerPool } from './worker-pool.js';
 
@@ -34,11 +33,17 @@ export const runWorkers = async ({ name, config, settings, log }: RelayParentIni
   for (const signal of ['SIGHUP', 'SIGUSR2'] as const) process.on(signal, passOn);
   let inForce = settings;
   // Each worker reloads by itself; here only what the health port needs.
-  const reload = new LiveReload(config, settings, (changed) => {
-    inForce = changed;
-    health?.apply({ settings: changed.health, tls: changed.tls });
-    return {};
-  }, log);
+  const reload = new LiveReload<RelaySettings>({
+    load: () => loadRelaySettings(config),
+    settings,
+    needsRestart,
+    apply: (changed) => {
+      inForce = changed;
+      health?.apply({ settings: changed.health, tls: changed.tls });
+      return {};
+    },
+    log,
+  });
   const health = await openRelayHealth({
     name,
     settings,

@@ -1,10 +1,10 @@
 // What a process that relays is made of, whether it is the only one (main.ts) or one of several workers (worker-main.ts):
 // the server on a socket, its journal, live reload, status on a signal.
 
-import { describeUdp, formatAddress, formatIdentity, reportStatusOnSignal, type Logger, type UdpSocket, type WorkerPlace } from '@ztna/protocol';
+import { describeUdp, ExpiryWarnings, formatAddress, formatIdentity, LiveReload, reportStatusOnSignal, type Logger, type UdpSocket, type WorkerPlace } from '@ztna/protocol';
 import { openJournal } from './client-journal.js';
-import { LiveReload } from './live-reload.js';
-import type { RelaySettings } from './relay-config.js';
+import { warnOfUnknownNames } from './policy-names.js';
+import { loadRelaySettings, needsRestart, type RelaySettings } from './relay-config.js';
 import { RelayServer } from './relay-server.js';
 
 export interface RelayProcessInit {
@@ -22,7 +22,7 @@ export interface RelayProcessInit {
 export interface RelayProcess {
   readonly server: RelayServer;
   /** Not yet started. */
-  readonly reload: LiveReload;
+  readonly reload: LiveReload<RelaySettings>;
   /** Lets sessions finish, up to the configured time or until `hurry` settles, and releases everything. */
   readonly drain: (hurry: Promise<unknown>) => Promise<void>;
 }
@@ -35,13 +35,25 @@ export const openRelayProcess = async ({ config, settings, socket, log, worker, 
   log.info(worker ? 'worker_listening' : 'listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
   reportStatusOnSignal(log, () => server.status());
   server.promptReturn(left);
+  // Of several workers the first one speaks for all of what they have in common.
+  const speaks = !worker || worker.index === 0;
+  const expiry = new ExpiryWarnings(settings.tls, log);
+  if (speaks) {
+    expiry.start();
+    warnOfUnknownNames(settings, log);
+  }
   const apply = (changed: RelaySettings, changedAt: number): { clientsClosed: number } => {
     onReload?.(changed);
+    if (speaks) {
+      expiry.apply(changed.tls);
+      warnOfUnknownNames(changed, log);
+    }
     return server.apply(changed, changedAt);
   };
-  const reload = new LiveReload(config, settings, apply, log);
+  const reload = new LiveReload({ load: () => loadRelaySettings(config), settings, needsRestart, apply, log });
   const drain = async (hurry: Promise<unknown>): Promise<void> => {
     reload.stop();
+    expiry.stop();
     await Promise.race([server.drain(settings.drainTimeoutMs), hurry]);
     await server.close();
     log.info('stopped', { datagrams: server.machine.counters.totals(), packetDrops: server.packetDrops });

@@ -140,3 +140,5 @@ export type * from './quic/endpoint-init.js';
 export * from './quic/retry-keys.js';
 export * from './wire/abort-note.js';
 export { MAX_PENDING_NOTE_BYTES } from './quic/abort-notes.js';
+export * from './process/live-reload.js';
+export * from './observe/certificate-expiry.js';

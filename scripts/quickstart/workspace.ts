@@ -1,8 +1,9 @@
 // The directory of one run. Owns which files are quickstart's, the refusal to touch anyone else's, and their
 // removal. It is meant to leave nothing, but removes nothing that it did not make.
 
-import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectory as makePrivateDirectory } from '@ztna/certs';
 import { QuickstartFailure, errorCode } from './failure.js';
 import { acquireLock, type Lock } from './lock.js';
 import { JOURNAL_FILE, POLICY_FILE, PROCESS_FILES } from './names.js';
@@ -59,7 +60,7 @@ export const openWorkspace = (directory: string): Workspace => {
 const makeDirectory = (directory: string): string => {
   try {
     // Throw-away keys are nobody's business either: 0700.
-    return mkdirSync(directory, { recursive: true, mode: 0o700 }) ?? directory;
+    return makePrivateDirectory(directory) ?? directory;
   } catch (error) {
     throw new QuickstartFailure(`the directory ${directory} cannot be made: ${errorCode(error) ?? String(error)}. Use another with --dir.`);
   }

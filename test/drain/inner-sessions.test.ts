@@ -41,6 +41,25 @@ t.test('a connection lives as long as one of its sessions', (t) => {
   t.end();
 });
 
+t.test('a session that goes by another name on another link keeps its address, its connections and its agent', (t) => {
+  const { sessions, hosts, closed, carrier } = createSessions(t);
+  sessions.add(FIRST, ALICE, outer());
+  const [host] = hosts();
+  const { connection, abandoned } = createConnection();
+  sessions.connect(connection, host!);
+  const moved: LinkedSession = { link: 1, session: { slot: 9, tag: 9 } };
+  sessions.move(FIRST, moved, outer());
+  t.same(hosts(), [host], 'to the inner endpoint nothing has changed');
+  t.same(carrier.sessionAt(host!), moved.session);
+  sessions.end(FIRST, 'connector_gone');
+  t.same(abandoned, [], 'the old name means nothing any more');
+  sessions.move(FIRST, SECOND, outer());
+  t.equal(sessions.size, 1, 'nor can it be moved again');
+  sessions.disconnect(connection);
+  t.match(closed, [{ ...moved, code: 'no_error' }]);
+  t.end();
+});
+
 t.test('the end of a connection ends the sessions that only it used', (t) => {
   const { sessions, hosts, closed } = createSessions(t);
   sessions.add(FIRST, ALICE, outer());
@@ -108,5 +127,5 @@ function createSessions(t: Test) {
   t.teardown(() => sessions.stop());
   /** Made-up hosts in the order of their sessions. */
   const hosts = (): string[] => ['10.0.0.1', '10.0.0.2'].filter((host) => carrier.sessionAt(host));
-  return { sessions, hosts, closed };
+  return { sessions, hosts, closed, carrier };
 }

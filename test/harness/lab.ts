@@ -131,7 +131,12 @@ export class Lab {
 
   /** `port` 0 picks one; give the earlier port to restart a relay where clients look for it. */
   async startRelay(policy: readonly PolicyRule[], { name = 'relay-1', port = 0, extra = {} }: { name?: string; port?: number; extra?: object } = {}): Promise<ManagedProcess> {
-    const relay = this.run(MAIN.relay, ['run', '-c', this.writeRelay(policy, { name, port, extra })]);
+    return this.startRelayFrom(this.writeRelay(policy, { name, port, extra }));
+  }
+
+  /** Starts a relay from a configuration that was written, and waits until it listens. */
+  async startRelayFrom(config: string): Promise<ManagedProcess> {
+    const relay = this.run(MAIN.relay, ['run', '-c', config]);
     const { address } = await relay.waitFor('listening');
     this.#relayPort = portOf(String(address));
     return relay;

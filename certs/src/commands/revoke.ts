@@ -48,7 +48,7 @@ const consequences = (denied: Denied, matching: readonly IssuedRecord[], denyLis
 
 /** @throws ZtnaError `usage` */
 const parseDenied = (what: string): Denied => {
-  if (/\.(crt|pem)$/.test(what)) return { serial: parseCertificates(readTextFile(what).text, what)[0].serial };
+  if (/\.(crt|pem|old)$/.test(what)) return { serial: parseCertificates(readTextFile(what).text, what)[0].serial };
   const short = /^spiffe:\/\/[^/]+\/(.+)$/.exec(what)?.[1] ?? what;
   if (short.includes('/')) {
     if (parseIdentity(`spiffe://x/${short}`)) return { identity: short };

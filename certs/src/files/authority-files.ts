@@ -1,9 +1,10 @@
 // Where a CA lives in a directory: ca.crt and ca.key. Owns the names and the refusal to write over them.
 
-import { mkdirSync, unlinkSync } from 'node:fs';
+import { unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ZtnaError } from '@ztna/protocol';
 import type { Authority } from '../authority.js';
+import { makeDirectory } from './make-directory.js';
 import {
   createFile, existing, moveIntoPlace, PUBLIC_MODE, readSecretFile, readTextFile, SECRET_MODE, writePublicFile, writeSecretFile,
 } from './secret-file.js';
@@ -38,7 +39,7 @@ export const readAuthority = (directory: string): Authority => {
 /** Creates `directory` (0700) if it is missing. */
 export const ensureDirectory = (directory: string): void => {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (cause) {
     throw new ZtnaError('file_unwritable', `directory ${directory} cannot be made`, { cause });
   }

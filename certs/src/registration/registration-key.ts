@@ -65,7 +65,7 @@ export const generateRegistrationKey = (request: RegistrationKeyRequest): Regist
   }
   const { secret, relayHalf } = freshKey(algorithm);
   return {
-    keyFileYaml: `# Registration key. Secret: readable by its owner only.\n${stringify({ keyId, algorithm, secret })}`,
+    keyFileYaml: `# Registration key. Secret: readable by its owner only.\n${stringify({ keyId, algorithm, secret, scope: { role: scope.role, identities: scope.identities, services: scope.services } })}`,
     keyringEntry: {
       keyId,
       algorithm,

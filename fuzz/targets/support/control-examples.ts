@@ -24,6 +24,7 @@ export const CONTROL_EXAMPLES: readonly ControlMessage[] = [
   { type: 'accept', session },
   { type: 'reject', session, code: 'service_not_served', reason: 'web is not served here' },
   { type: 'closeSession', session },
+  { type: 'sessionMoved', session, before: { slot: 8, tag: 1 } },
   { type: 'sessionClosed', session, code: 'agent_gone' },
   { type: 'observedAddress', observed: { host: '2001:db8::7', port: 443 } },
   { type: 'drain', deadlineMs: 15000 },

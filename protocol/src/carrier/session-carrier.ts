@@ -90,16 +90,34 @@ export class SessionCarrier implements DatagramSocket {
     return path.address;
   }
 
+  /** The session behind a made-up host goes by another name and over another connection; to the inner endpoint nothing changes. */
+  moveSession(host: string, handle: SessionHandle, outer: EndpointConnection): void {
+    const path = this.#byHost.get(host);
+    if (!path) return;
+    this.#leaveSlot(path);
+    const slots: Slots = this.#byOuter.get(outer) ?? new Map<number, SessionPath>();
+    const before = slots.get(handle.slot);
+    if (before) this.removeSession(before.address.host);
+    this.#byOuter.set(outer, slots);
+    const moved = { ...path, handle, outer, outbound: this.#outboundOf(outer), quietSweeps: 0 };
+    slots.set(handle.slot, moved);
+    this.#byHost.set(host, moved);
+  }
+
   /** Forgets the session behind a made-up host; returns its handle. */
   removeSession(host: string): SessionHandle | undefined {
     const path = this.#byHost.get(host);
     if (!path) return undefined;
     this.#byHost.delete(host);
     this.#parties.release(path.party);
-    const slots = this.#byOuter.get(path.outer);
-    slots?.delete(path.handle.slot);
-    if (slots?.size === 0) this.#byOuter.delete(path.outer);
+    this.#leaveSlot(path);
     return path.handle;
+  }
+
+  #leaveSlot({ outer, handle }: SessionPath): void {
+    const slots = this.#byOuter.get(outer);
+    slots?.delete(handle.slot);
+    if (slots?.size === 0) this.#byOuter.delete(outer);
   }
 
   /** The session behind a made-up host. */

@@ -23,6 +23,7 @@ export interface RelayDriverInit<Extra extends Command> extends Pick<RelayDialIn
   readonly machine: ClientMachine<Extra>;
   readonly identity: Identity;
   readonly relays: readonly RelayAddress[];
+  /** Read at every dial: may be a getter. */
   readonly config: QuicConfig;
   readonly carrier: SessionCarrier;
   readonly openSocket: (address: SocketAddress) => Promise<DatagramSocket>;

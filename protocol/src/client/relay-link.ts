@@ -12,6 +12,7 @@ import type { ClientMachine } from '../machine/client/client-machine.js';
 import type { Command } from '../machine/client/command-queue.js';
 import type { LinkId, LinkInit } from '../machine/client/link-types.js';
 import type { EndpointConnection } from '../quic/endpoint-connection.js';
+import type { QuicConfig } from '../quic/port.js';
 import { createQuicConfig } from '../quic/quiche-adapter.js';
 import { OUTER_PROFILE } from '../quic/transport-profiles.js';
 import { LinkOutcomes } from '../observe/link-metrics.js';
@@ -39,24 +40,32 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
   readonly outcomes = new LinkOutcomes();
   readonly #driver: RelayDriver<Extra>;
   readonly #log: Logger;
+  #client: Credentials;
+  #config: QuicConfig;
 
   constructor({ client, udp, services, carrier, log, createMachine, perform }: RelayLinkInit<Extra, Machine>) {
-    const { tls, relays, registrationKey } = client;
-    const { identity, fingerprint: binding } = tls;
+    const { relays, tls: { identity } } = client;
     this.#log = log;
+    this.#client = client;
+    this.#config = outerConfig(client);
+    const currentConfig = (): QuicConfig => this.#config;
     this.machine = createMachine({
       software: SOFTWARE,
       relays: relays.map((relay) => ({ trustDomain: identity.trustDomain, name: relay.name, address: formatAddress(relay) })),
       random: Math.random,
       wallClock: Date.now,
-      mintToken: (relay, now) =>
-        mintToken({ identity, services, audience: formatIdentity(relay), binding }, registrationKey, { now, randomBytes }),
+      mintToken: (relay, now) => {
+        const { registrationKey, tls: { fingerprint: binding } } = this.#client;
+        return mintToken({ identity, services, audience: formatIdentity(relay), binding }, registrationKey, { now, randomBytes });
+      },
     });
     this.#driver = new RelayDriver<Extra>({
       machine: this.machine,
       identity,
       relays,
-      config: createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), maxStreams: 0 }),
+      get config() {
+        return currentConfig();
+      },
       carrier,
       openSocket: (address) => openDatagramSocket(address, { mode: udp }),
       onHandlerError: reportHandlerErrors(log),
@@ -73,6 +82,22 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
   start(): void {
     this.machine.start(performance.now());
     this.#driver.pump();
+  }
+
+  /**
+   * Takes over what a reload read, of the same identity. If it is not what the link was made with, the link is made anew: the
+   * old one serves until the new one stands.
+   *
+   * @returns whether anything has changed
+   */
+  apply(client: Credentials): boolean {
+    const isSame = sameCredentials(this.#client, client);
+    if (isSame) return false;
+    this.#client = client;
+    this.#config = outerConfig(client);
+    this.machine.renew(performance.now());
+    this.#driver.pump();
+    return true;
   }
 
   /** Performs what an input to the machine has led to. */
@@ -92,5 +117,16 @@ export class RelayLink<Extra extends Command, Machine extends ClientMachine<Extr
     this.#log[level](name, fields);
   }
 }
+
+/** What a client proves itself by, and whom it believes. */
+export type Credentials = Pick<ClientSettings, 'tls' | 'registrationKey'>;
+
+const sameCredentials = (one: Credentials, other: Credentials): boolean =>
+  one.tls.caPem.equals(other.tls.caPem) &&
+  one.tls.certificatePem.equals(other.tls.certificatePem) &&
+  one.tls.keyPem.equals(other.tls.keyPem) &&
+  one.registrationKey.equals(other.registrationKey);
+
+const outerConfig = ({ tls }: Credentials): QuicConfig => createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), maxStreams: 0 });
 
 const isEvent = <Extra extends Command>(command: Extra | EventCommand): command is EventCommand => command.kind === 'event';

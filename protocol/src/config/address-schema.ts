@@ -43,12 +43,12 @@ const addressOf = (rule: string, accept: (address: HostPort) => boolean) =>
 
 /** Somewhere to connect to: an address or DNS name, and a port from 1. */
 export const hostPort = addressOf(
-  'must be host:port, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
+  'must be host:port with a port from 1 to 65535, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
   ({ port }) => port > 0,
 );
 
 /** Somewhere to listen: an IP address, as a name could bind anywhere; port 0 takes any free one. */
 export const listenAddress = addressOf(
-  'must be address:port with an IP address, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
+  'must be address:port with an IP address and a port up to 65535, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
   ({ host }) => isIPv4(host) || isIPv6(host),
 );

@@ -13,8 +13,10 @@ export interface CertificateWindow {
   readonly from: number;
   /** … until here. */
   readonly until: number;
+  readonly ownFrom: number;
   readonly ownUntil: number;
   /** Of the CA in the bundle that the chain leads to. */
+  readonly caFrom: number;
   readonly caUntil: number;
 }
 
@@ -25,7 +27,9 @@ export const certificateWindow = (tls: Pick<TlsMaterial, 'caPem' | 'certificateP
   return {
     from: Math.max(...used.map(({ validFrom }) => Date.parse(validFrom))),
     until: Math.min(...used.map(({ validTo }) => Date.parse(validTo))),
+    ownFrom: Date.parse(used[0]!.validFrom),
     ownUntil: Date.parse(used[0]!.validTo),
+    caFrom: Date.parse(used.at(-1)!.validFrom),
     caUntil: Date.parse(used.at(-1)!.validTo),
   };
 };

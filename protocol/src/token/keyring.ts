@@ -106,6 +106,13 @@ const publicKey = base64Schema(ED25519_KEY_BYTES, ED25519_KEY_BYTES).refine(
   'is a point of small order: anyone could sign for it; generate a new key',
 );
 
+/** `{role, identities, services}` as keyring and key file have it. */
+export const keyScopeSchema = z.strictObject({
+  role: z.enum(REGISTERING_ROLES, { error: `must be ${REGISTERING_ROLES.join(' or ')}` }),
+  identities: namesOrAll(1),
+  services: namesOrAll(0),
+});
+
 const keyringSchema = z.strictObject({
   keys: z.array(
     z.strictObject({
@@ -113,11 +120,7 @@ const keyringSchema = z.strictObject({
       algorithm: algorithmSchema,
       publicKey: publicKey.optional(),
       secret: base64Schema(MIN_HMAC_SECRET_BYTES, MAX_HMAC_SECRET_BYTES).optional(),
-      scope: z.strictObject({
-        role: z.enum(REGISTERING_ROLES, { error: `must be ${REGISTERING_ROLES.join(' or ')}` }),
-        identities: namesOrAll(1),
-        services: namesOrAll(0),
-      }),
+      scope: keyScopeSchema,
       notBefore: instant,
       notAfter: instant,
     }),

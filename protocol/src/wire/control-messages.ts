@@ -56,7 +56,8 @@ const messages = {
     /** Absent at a relay without workers. */
     worker: workerPlace.optional(),
   }),
-  register: z.object({ type: z.literal('register'), token: bytes(MAX_TOKEN_BYTES) }),
+  /** `takeOver`: the connection on which this identity is registered is the sender's own, and gives its sessions to this one. */
+  register: z.object({ type: z.literal('register'), token: bytes(MAX_TOKEN_BYTES), takeOver: z.boolean().optional() }),
   registerAck: z.object({ type: z.literal('registerAck'), services: z.array(name).max(MAX_SERVICES_PER_REGISTRATION) }),
   registerNack: z.object({ type: z.literal('registerNack'), code, reason: text }),
   open: z.object({ type: z.literal('open'), request: u32, service: z.string().max(MAX_TEXT_LENGTH) }),
@@ -67,6 +68,8 @@ const messages = {
   reject: z.object({ type: z.literal('reject'), session: handle, code, reason: text }),
   /** Client → relay: this side is done with a session. Answered with `sessionClosed` to the other side. */
   closeSession: z.object({ type: z.literal('closeSession'), session: handle }),
+  /** Relay → connector: the session that was `before` on the connection this one took over from goes by `session` here. */
+  sessionMoved: z.object({ type: z.literal('sessionMoved'), session: handle, before: handle }),
   sessionClosed: z.object({ type: z.literal('sessionClosed'), session: handle, code }),
   observedAddress: z.object({ type: z.literal('observedAddress'), observed: address }),
   drain: z.object({ type: z.literal('drain'), deadlineMs: durationMs }),

@@ -72,22 +72,22 @@ debug: "yes"
   t.equal(error.code, 'config_invalid');
   t.same(error.message.replaceAll(file, 'f').split('\n'), [
     'f has 21 faults:',
-    'f:1: listen: is missing; must be address:port with an IP address, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
+    'f:1: listen: is missing; must be address:port with an IP address and a port up to 65535, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
     'f:1: lisen: is not a known key; did you mean "listen"?',
     `f:2: tls.certificate: is missing; ${PATH_RULE}`,
     `f:3: tls.ca: is 5; ${PATH_RULE}`,
     `f:4: tls.key: is not valid (value not shown); ${PATH_RULE}`,
     'f:5: log.level: is "loud"; must be one of trace, debug, info, warn, error, fatal, silent',
     'f:5: log.format: is empty; must be one of json, pretty',
-    'f:7: relays[0].address: is "::1:4433"; must be host:port, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
+    'f:7: relays[0].address: is "::1:4433"; must be host:port with a port from 1 to 65535, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
     `f:8: relays[0].name: is "Relay"; must be the relay's name, as in its certificate: ${NAME_RULE}`,
     'f:9: relays[1]: is 5; must be a map with the keys address, name',
     `f:11: services.Web: is not allowed as a key; must be a service name: ${NAME_RULE}`,
     'f:12: services.web.protocol: is "icmp"; must be one of tcp, udp',
-    'f:12: services.web.backend: is "foo"; must be host:port, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
+    'f:12: services.web.backend: is "foo"; must be host:port with a port from 1 to 65535, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
     'f:12: services.web.allow: is a list; must have at least 1 entry',
     'f:13: services.ok.protocol: is missing; must be one of tcp, udp',
-    'f:13: services.ok.backend: is "300.1.1.1:80"; must be host:port, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
+    'f:13: services.ok.backend: is "300.1.1.1:80"; must be host:port with a port from 1 to 65535, such as 127.0.0.1:8080, [::1]:8080 or db.internal:5432',
     `f:13: services.ok.allow[1]: is "Bob\\u001b[31m"; must be an identity's name: ${NAME_RULE}`,
     'f:13: services.ok.protcol: is not a known key; did you mean "protocol"?',
     'f:14: idle: is 30; must be a duration from 1ms to 24d with a unit of ms, s, m, h or d, such as 250ms, 30s or 5m',
@@ -100,7 +100,7 @@ debug: "yes"
 t.test('an empty file is told what it lacks', (t) => {
   for (const text of ['', '# nothing\n', '---\n'])
     t.same(faults(text), [
-      'f:1: listen: is missing; must be address:port with an IP address, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
+      'f:1: listen: is missing; must be address:port with an IP address and a port up to 65535, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
       'f:1: tls: is missing; must be a map with the keys ca, certificate, key',
       'f:1: services: is missing; must be a map',
     ]);
@@ -190,7 +190,7 @@ t.test('a __proto__ key reaches neither a prototype nor a record', (t) => {
 t.test('faults in syntax that leaves the data readable come together with those of the schema', (t) => {
   t.same(faults(`${VALID}listen: x\ncolour: !bar 1\n`), [
     'f:4: listen: is given twice, first in line 1',
-    'f:4: listen: is "x"; must be address:port with an IP address, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
+    'f:4: listen: is "x"; must be address:port with an IP address and a port up to 65535, such as 127.0.0.1:8080, 0.0.0.0:4433 or [::]:4433',
     'f:5: colour: has a YAML tag (!name); tags are not allowed',
     'f:5: colour: is not a known key; known keys: listen, tls, relays, services, idle, workers, debug, log',
   ]);

@@ -96,6 +96,7 @@ const MESSAGES: Record<ControlType, ControlMessage> = {
   accept: { type: 'accept', session: SESSION },
   reject: { type: 'reject', session: SESSION, code: 'policy_denied', reason: '' },
   closeSession: { type: 'closeSession', session: SESSION },
+  sessionMoved: { type: 'sessionMoved', session: SESSION, before: SESSION },
   sessionClosed: sessionClosed(SESSION),
   observedAddress: { type: 'observedAddress', observed: OBSERVED },
   drain: { type: 'drain', deadlineMs: 1 },
@@ -106,7 +107,7 @@ const MESSAGES: Record<ControlType, ControlMessage> = {
 const ANY_TIME: ControlType[] = ['observedAddress', 'drain', 'ping', 'pong', 'error'];
 const ALLOWED: Record<'agent' | 'connector' | 'registering', ControlType[]> = {
   agent: [...ANY_TIME, 'opened', 'openFailed', 'sessionClosed'],
-  connector: [...ANY_TIME, 'incoming', 'sessionClosed'],
+  connector: [...ANY_TIME, 'incoming', 'sessionMoved', 'sessionClosed'],
   registering: [...ANY_TIME, 'helloAck'],
 };
 const rigs = {

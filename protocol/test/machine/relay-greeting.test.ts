@@ -135,6 +135,7 @@ const SAMPLES: { [T in ControlType]: ControlMessage & { type: T } } = {
   accept: { type: 'accept', session: handle },
   reject: { type: 'reject', session: handle, code: 'no_error', reason: '' },
   closeSession: { type: 'closeSession', session: handle },
+  sessionMoved: { type: 'sessionMoved', session: handle, before: handle },
   sessionClosed: { type: 'sessionClosed', session: handle, code: 'no_error' },
   observedAddress: { type: 'observedAddress', observed: OBSERVED },
   drain: { type: 'drain', deadlineMs: 0 },

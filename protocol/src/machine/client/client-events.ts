@@ -46,6 +46,8 @@ export type ClientEvent =
   | (About<'info', 'draining'> & { readonly deadlineMs: number })
   /** This relay has taken over from `from`, which drains; new sessions go here. */
   | (About<'info', 'moved'> & { readonly from: string })
+  /** The link to the relay was made anew, with the certificate and key that are in force now; the old one is left. */
+  | About<'info', 'renewed'>
   /** A relay that drained was left for good: its sessions are over, or its deadline or connection is. */
   | (About<'info' | 'warn', 'left'> & AtWorker & Coded)
   | (About<'debug', 'rtt_measured'> & { readonly rttMs: number })

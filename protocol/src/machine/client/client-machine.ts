@@ -84,6 +84,14 @@ export abstract class ClientMachine<Extra extends Command> {
     this.onStopped();
   }
 
+  /**
+   * What this client proves itself by (certificate, key, CA, registration key) was replaced: connections made from now on use
+   * the new, and the one in use is made anew before the old one is left. Until it stands the old one serves on.
+   */
+  renew(now: number): void {
+    this.links.renew(now);
+  }
+
   /** Something came from the relay being dialed, though the handshake is not done. */
   handleAnswered(link: LinkId): void {
     this.links.get(link)?.handleAnswered();

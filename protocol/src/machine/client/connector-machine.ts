@@ -6,7 +6,7 @@ import { failureMeaning, type FailureCode } from '../../failure-codes.js';
 import type { ControlMessage, ControlMessageOf, SessionHandle } from '../../wire/control-messages.js';
 import { DEFAULT_CONNECTOR_LIMITS, resolveLimits, type ConnectorLimits } from './client-limits.js';
 import { ClientMachine } from './client-machine.js';
-import { LinkedSessions } from './linked-sessions.js';
+import { LinkedSessions, type LinkedSession } from './linked-sessions.js';
 import type { LinkFailure } from './link-failure.js';
 import type { LinkCommand, LinkId, LinkInit } from './link-types.js';
 import type { Link } from './link.js';
@@ -26,6 +26,8 @@ export type ConnectorSessionCommand =
       readonly agent: string;
       readonly service: string;
     }
+  /** A live session goes by another name now, on another link: nothing else about it has changed. */
+  | { readonly kind: 'sessionMoved'; readonly from: LinkedSession; readonly to: LinkedSession }
   | { readonly kind: 'sessionClosed'; readonly link: LinkId; readonly session: SessionHandle; readonly code: FailureCode };
 
 export type ConnectorCommand = LinkCommand | ConnectorSessionCommand;
@@ -86,6 +88,9 @@ export class ConnectorMachine extends ClientMachine<ConnectorSessionCommand> {
       case 'incoming':
         this.#handleIncoming(link, message);
         return true;
+      case 'sessionMoved':
+        this.#handleSessionMoved(link, message);
+        return true;
       case 'sessionClosed':
         this.#handleSessionClosed(link, message);
         return true;
@@ -114,6 +119,15 @@ export class ConnectorMachine extends ClientMachine<ConnectorSessionCommand> {
     const reason = failureMeaning(code);
     link.send({ type: 'reject', session, code, reason });
     link.report.event({ level: 'warn', name: 'session_rejected', relay: link.relay.name, agent, service, code, reason });
+  }
+
+  #handleSessionMoved(link: ConnectorLink, { session, before }: ControlMessageOf<'sessionMoved'>): void {
+    if (this.#sessions.has(link.id, session)) return link.report.ignored('warn', 'sessionMoved', 'protocol_error');
+    const from = this.links.besides(link).find(({ id }) => this.#sessions.has(id, before))?.id;
+    // It ended meanwhile, or was never ours: nobody here would end it at the relay.
+    if (from === undefined || !this.#sessions.delete(from, before)) return link.send({ type: 'closeSession', session });
+    this.#sessions.add(link.id, session);
+    this.links.emit({ kind: 'sessionMoved', from: { link: from, session: before }, to: { link: link.id, session } });
   }
 
   #handleSessionClosed(link: ConnectorLink, { session, code }: ControlMessageOf<'sessionClosed'>): void {

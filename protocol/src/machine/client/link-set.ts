@@ -5,6 +5,9 @@
 //   current ─drain─► (current, successor dials another relay) ─successor ready─► successor is current,
 //   the old one departs: up until its last session is over or its relay's deadline has come
 //
+// When what the client proves itself by is replaced (`renew`), each link is made anew at its relay and worker, in the same way
+// (renewals.ts); the successor of the current one is then at the same relay.
+//
 // With no other relay to go to, the current link stays until its relay closes it, and then dials anew.
 // Each of these has a relay to itself. A connector has one more for each other worker of the relay in use, which come
 // and go with the current link (worker-links.ts); if that is lost, one of them takes its place and it theirs.
@@ -15,6 +18,7 @@ import { CommandQueue, type Command } from './command-queue.js';
 import type { LinkFailure } from './link-failure.js';
 import type { LinkCommand, LinkId, LinkInit } from './link-types.js';
 import { Link } from './link.js';
+import { Renewals } from './renewals.js';
 import { WorkerLinks } from './worker-links.js';
 
 /** The role behind the links; calls as in `LinkUser`, each with the link it is about. */
@@ -40,6 +44,7 @@ export class LinkSet<Extra extends Command> {
   #current: Link<Extra>;
   #successor: Link<Extra> | undefined;
   readonly #workers = new WorkerLinks<Extra>();
+  readonly #renewals = new Renewals<Extra>();
   #nextId = 0;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
@@ -64,6 +69,11 @@ export class LinkSet<Extra extends Command> {
     return this.#links.get(id);
   }
 
+  /** Those of the link's relay, itself left out. */
+  besides(link: Link<Extra>): readonly Link<Extra>[] {
+    return [...this.#links.values()].filter((other) => other !== link && other.relayIndex === link.relayIndex);
+  }
+
   start(now: number): void {
     this.#current.start(now);
   }
@@ -72,7 +82,14 @@ export class LinkSet<Extra extends Command> {
     for (const link of this.#links.values()) link.stop(now);
     this.#successor = undefined;
     for (const link of this.#workers.all) this.#workers.delete(link);
+    this.#renewals.clear();
     for (const link of this.#links.values()) if (link !== this.#current) this.#links.delete(link.id);
+  }
+
+  /** Makes every link anew that has a connection, while it stands; see `ClientMachine.renew`. */
+  renew(now: number): void {
+    this.#renewals.outdate(this.#links.values());
+    this.#seekRenewals(now);
   }
 
   /** The role's part of an input may have ended the last session of a link that departs. */
@@ -118,8 +135,9 @@ export class LinkSet<Extra extends Command> {
         id: this.#nextId++,
         commands: this.#commands,
         relay,
-        nextRelay: (after) => (this.#workers.has(link) ? after : (this.#freeRelay(after, link) ?? after)),
-        worker: () => this.#workers.placeOf(link),
+        nextRelay: (after) => (this.#workers.has(link) || this.#renewals.isPending(link) ? after : (this.#freeRelay(after, link) ?? after)),
+        worker: () => this.#workers.placeOf(link) ?? (this.#init.role === 'connector' ? this.#renewals.placeOf(link) : undefined),
+        takesOver: () => this.#init.role === 'connector' && this.#renewals.isPending(link),
       },
     );
     this.#links.set(link.id, link);
@@ -141,6 +159,7 @@ export class LinkSet<Extra extends Command> {
   #handleDrain(link: Link<Extra>, now: number): void {
     this.#user.handleDraining(link, now);
     if (link === this.#current) this.#seekSuccessor(now);
+    else if (this.#workers.has(link)) this.#giveUpRenewal(link, now);
   }
 
   /** Dials the next relay while the current link, whose relay drains, is still of use. */
@@ -156,32 +175,71 @@ export class LinkSet<Extra extends Command> {
     for (const link of this.#workers.all) this.#release(link, now);
   }
 
+  #seekRenewals(now: number): void {
+    for (const old of [this.#current, ...this.#workers.all]) {
+      if (!this.#renewals.isDue(old) || (old === this.#current && this.#successor)) continue;
+      const replacement = this.#create(old.relayIndex);
+      this.#renewals.begin(old, replacement);
+      old.depart();
+      if (old === this.#current) this.#successor = replacement;
+      // Certificates of many clients may come from one place at one time.
+      replacement.start(now, Math.floor(this.#init.random() * this.#moveSpreadMs));
+    }
+  }
+
+  /** The stand-in of a link to a worker has its place from now on. */
+  #takePlace(old: Link<Extra>, replacement: Link<Extra>): void {
+    const place = this.#workers.placeOf(old);
+    this.#workers.delete(old);
+    this.#renewals.end(replacement);
+    if (place) this.#workers.add(replacement, place);
+  }
+
+  #giveUpRenewal(old: Link<Extra>, now: number): void {
+    const replacement = this.#renewals.replacementOf(old);
+    if (replacement) this.#discard(replacement, now);
+  }
+
   #handleReady(link: Link<Extra>, services: readonly string[], now: number): void {
+    const renewed = this.#renewals.isPending(link);
+    const old = this.#workers.all.find((worker) => this.#renewals.replacementOf(worker) === link);
+    if (old) this.#takePlace(old, link);
     if (this.#workers.isAstray(link)) return this.#discard(link, now);
     const before = this.#current;
+    this.#renewals.end(link);
     if (link === this.#successor) {
       this.#successor = undefined;
       this.#current = link;
-      link.report.event({ level: 'info', name: 'moved', relay: link.relay.name, from: before.relay.name });
+      link.report.event({ level: 'info', relay: link.relay.name, ...(renewed ? { name: 'renewed' } : { name: 'moved', from: before.relay.name }) });
     }
     this.#user.handleReady(link, services, now);
     if (link === this.#current) this.#matchWorkers(now);
     if (before !== this.#current) {
       this.#user.handleMoved(before, link, now);
-      this.settle(now);
     }
+    this.settle(now);
     // The relay drained while it registered us.
     if (link.drainDeadline !== undefined) this.#handleDrain(link, now);
+    // What it was made with was replaced meanwhile.
+    this.#seekRenewals(now);
   }
 
   /** A link that is not in use is gone for good; the current one dials again, or gives way to its successor. */
   #handleDown(link: Link<Extra>, failure: LinkFailure, now: number): void {
-    if (link === this.#successor) return;
+    this.#renewals.forgetConnection(link);
+    if (link === this.#successor || this.#renewals.has(link)) return;
+    const replacement = this.#workers.has(link) ? this.#renewals.replacementOf(link) : undefined;
+    if (replacement) {
+      this.#takePlace(link, replacement);
+      this.#links.delete(link.id);
+      return this.#user.handleDown(link, failure, now);
+    }
     if (this.#workers.has(link)) return this.#user.handleDown(link, failure, now);
     if (link !== this.#current || this.#successor) this.#links.delete(link.id);
     if (link === this.#current && this.#successor) {
       this.#current = this.#successor;
       this.#successor = undefined;
+      this.#renewals.end(this.#current);
     } else if (link === this.#current) this.#replaceCurrent(now);
     this.#user.handleDown(link, failure, now);
     this.#seekSuccessor(now);
@@ -208,6 +266,7 @@ export class LinkSet<Extra extends Command> {
     }
     this.#workers.delete(standIn);
     this.#current = standIn;
+    this.#successor = this.#renewals.replacementOf(standIn);
     if (down.relayIndex === standIn.relayIndex && down.worker) this.#workers.add(down, down.worker);
     else this.#discard(down, now);
     this.#matchWorkers(now);
@@ -215,6 +274,7 @@ export class LinkSet<Extra extends Command> {
 
   /** A link to a worker is of no more use: at once, or when its last session is over. */
   #release(link: Link<Extra>, now: number): void {
+    this.#giveUpRenewal(link, now);
     if (link.state !== 'ready') return this.#discard(link, now);
     this.#workers.delete(link);
     link.depart();
@@ -223,6 +283,8 @@ export class LinkSet<Extra extends Command> {
 
   #discard(link: Link<Extra>, now: number): void {
     this.#workers.delete(link);
+    this.#renewals.end(link);
+    this.#giveUpRenewal(link, now);
     this.#links.delete(link.id);
     link.stop(now);
   }

@@ -97,6 +97,8 @@ export interface LinkPlace<C extends Command> {
   readonly relay: number;
   /** Index of the relay to dial after one that failed. */
   readonly nextRelay: (after: number) => number;
+  /** Whether the registration takes the sessions over from another link of this client at the same relay. Default: no. */
+  readonly takesOver?: () => boolean;
   /** The worker of the relay to dial; undefined: whichever it be. */
   readonly worker: () => WorkerPlace | undefined;
 }

@@ -136,7 +136,8 @@ export class Link<Extra extends Command = never> {
     this.#deadline = now + this.#limits.registerTimeoutMs;
     const { role, software, mintToken, wallClock } = this.#init;
     this.send({ type: 'hello', versions: [PROTOCOL_VERSION], software, role });
-    this.send({ type: 'register', token: new Uint8Array(mintToken(relayIdentity(this.relay), wallClock())) });
+    const token = new Uint8Array(mintToken(relayIdentity(this.relay), wallClock()));
+    this.send({ type: 'register', token, ...(this.#place.takesOver?.() === true ? { takeOver: true } : {}) });
     this.#user.handleEstablished(now);
   }
 

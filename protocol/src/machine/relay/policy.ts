@@ -24,6 +24,16 @@ export class Policy {
     }
   }
 
+  /** Services that some rule names. */
+  get services(): string[] {
+    return [...this.#agentsByService.keys()];
+  }
+
+  /** Agents that some rule names, groups resolved; each once. */
+  get agents(): string[] {
+    return [...new Set([...this.#agentsByService.values()].flatMap((agents) => [...agents]))];
+  }
+
   /**
    * O(1), whatever the number of rules. A service that no rule names is `service_unknown` to
    * everybody: that says nothing about whether a connector serves it.

@@ -4,7 +4,8 @@
 import type { FailureCode } from '../../failure-codes.js';
 import type { Drain } from './drain.js';
 import type { Registry } from './registry.js';
-import type { RelayConnection } from './relay-connection.js';
+import type { ControlMessageOf } from '../../wire/control-messages.js';
+import type { Registration, RelayConnection } from './relay-connection.js';
 import type { RelayLimits } from './relay-limits.js';
 import { clipReason, type RelayOutbox } from './relay-outbox.js';
 import type { TokenVerifier } from './token-verifier.js';
@@ -20,6 +21,8 @@ export interface RegistrarComponents {
   readonly verifyToken: TokenVerifier;
   readonly wallClock: () => number;
   readonly close: CloseConnection;
+  /** Gives the sessions of one connection to another of the same identity; returns how many. */
+  readonly moveSessions: (from: RelayConnection, to: RelayConnection, now: number) => number;
 }
 
 export class Registrar {
@@ -33,7 +36,7 @@ export class Registrar {
    * Answers `register`. A refusal leaves an earlier registration of the connection as it was; an
    * acceptance replaces its services, for new sessions: those that are open stay.
    */
-  register(connection: RelayConnection, token: Uint8Array, now: number): void {
+  register(connection: RelayConnection, { token, takeOver = false }: Pick<ControlMessageOf<'register'>, 'token' | 'takeOver'>, now: number): void {
     const { drain, verifyToken, wallClock, limits } = this.#components;
     // Not the client's failure, so it doesn't count against it, and the token stays unused.
     if (drain.active) return this.#nack(connection, 'draining', 'this relay is shutting down', false);
@@ -49,13 +52,14 @@ export class Registrar {
       const reason = `${services.size} services, at most ${limits.maxServicesPerRegistration} are allowed`;
       return this.#refuse(connection, 'too_many_services', reason, now);
     }
-    this.#accept(connection, services, verdict.keyId, now);
+    this.#accept(connection, { services, keyId: verdict.keyId }, takeOver, now);
   }
 
-  #accept(connection: RelayConnection, services: ReadonlySet<string>, keyId: string, now: number): void {
+  #accept(connection: RelayConnection, registration: Registration, takeOver: boolean, now: number): void {
     const { registry, outbox } = this.#components;
+    const { services, keyId } = registration;
     const { id: conn, uri: identity } = connection;
-    connection.registration = { keyId, services };
+    connection.registration = registration;
     connection.failedRegistrations = 0;
     outbox.send(connection, { type: 'registerAck', services: [...services] });
     outbox.event({ level: 'info', name: 'registration_accepted', conn, identity, keyId, services: [...services] });
@@ -65,7 +69,19 @@ export class Registrar {
     // The new registration stands before the old one's sessions end, so that pending opens move over.
     if (replaced !== undefined) registry.remove(replaced);
     registry.set(connection, services);
-    if (replaced !== undefined) this.#replace(replaced, connection, now);
+    if (replaced === undefined) return;
+    if (takeOver) this.#takeOver(replaced, connection, now);
+    else this.#replace(replaced, connection, now);
+  }
+
+  /**
+   * The client has renewed its connection: the older one keeps nothing, and is the client's to close, as what is under way on
+   * it may arrive after the answer on this one.
+   */
+  #takeOver(older: RelayConnection, newer: RelayConnection, now: number): void {
+    older.registration = undefined;
+    const sessions = this.#components.moveSessions(older, newer, now);
+    this.#components.outbox.event({ level: 'info', name: 'registration_moved', conn: older.id, identity: older.uri, by: newer.id, sessions });
   }
 
   #replace(older: RelayConnection, newer: RelayConnection, now: number): void {

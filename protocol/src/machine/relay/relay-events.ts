@@ -33,6 +33,8 @@ export type RelayEvent =
   | (OfConnection<'warn', 'registration_refused'> & Refusal & { readonly closing: boolean })
   /** A newer connection registered the identity; `conn` is the older one, which is closed. */
   | (OfConnection<'warn', 'registration_replaced'> & { readonly code: FailureCode; readonly by: ConnectionId })
+  /** The identity renewed its connection; `conn` is the older one, whose sessions went to `by`. */
+  | (OfConnection<'info', 'registration_moved'> & { readonly by: ConnectionId; readonly sessions: number })
   | (OfConnection<'info', 'session_opened'> & { readonly service: string; readonly connector: string })
   | (OfConnection<'warn', 'session_refused'> & Refusal & { readonly service?: string })
   | (OfConnection<'info', 'session_closed'> & {

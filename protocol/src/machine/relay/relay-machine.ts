@@ -49,7 +49,7 @@ export class RelayMachine {
     this.#table = new SessionTable(init.randomU32);
     this.#broker = new SessionBroker({ ...shared, table: this.#table, policy, isStrained });
     const close = this.#close.bind(this);
-    this.#registrar = new Registrar({ ...shared, verifyToken, wallClock, close });
+    this.#registrar = new Registrar({ ...shared, verifyToken, wallClock, close, moveSessions: (from, to, now) => this.#broker.moveSessions(from, to, now) });
     const onForeignSession = this.#refuseDatagram.bind(this);
     this.#switch = new DatagramSwitch({ connections: this.#connections.byId, table: this.#table, counters: this.counters, onForeignSession });
   }
@@ -235,7 +235,7 @@ export class RelayMachine {
   #dispatch(connection: RelayConnection, message: ClientRequest, now: number): void {
     switch (message.type) {
       case 'register':
-        return this.#registrar.register(connection, message.token, now);
+        return this.#registrar.register(connection, message, now);
       case 'open':
         return this.#broker.open(connection, message, now);
       case 'accept':

@@ -128,6 +128,40 @@ export class SessionBroker {
     }
   }
 
+  /**
+   * Gives the sessions of one connector connection to another of the same identity, which serves in its stead. Agents do
+   * not notice but for the datagrams that are under way. Opens waiting for an answer are asked anew.
+   *
+   * @returns how many went over
+   */
+  moveSessions(from: RelayConnection, to: RelayConnection, now: number): number {
+    let moved = 0;
+    for (const session of [...from.sessions]) {
+      if (!session.established) {
+        this.#attemptFailed(session, { code: 'connector_gone', reason: `connector ${from.name} renews its connection` }, now, 'connector_gone');
+      } else if (to.registration?.services.has(session.service) !== true) this.#end(session, 'connector_gone');
+      else {
+        this.#moveConnectorEnd(session, from, to);
+        moved += 1;
+      }
+    }
+    return moved;
+  }
+
+  #moveConnectorEnd(session: Session, from: RelayConnection, to: RelayConnection): void {
+    const { table, outbox } = this.#components;
+    const before = table.handle(session.connectorSlot);
+    table.release(session.connectorSlot);
+    const slot = table.allocate(to.id);
+    table.attach(slot, session);
+    table.link(session.agentSlot, slot);
+    session.connector = to;
+    session.connectorSlot = slot;
+    from.sessions.delete(session);
+    to.sessions.add(session);
+    outbox.send(to, { type: 'sessionMoved', session: table.handle(slot), before });
+  }
+
   /** Ends the sessions that the new policy doesn't allow. @returns how many */
   setPolicy(policy: Policy): number {
     this.#policy = policy;

@@ -1,0 +1,133 @@
+// Live reload: on SIGHUP, and when a file that the process was started from changes. A set of files that does not load
+// is refused as a whole and reported; the process goes on with what it has. What a reload changes is the process's own.
+
+import { performance } from 'node:perf_hooks';
+import type { TlsMaterial } from '../config/tls-material.js';
+import { WatchedFiles } from '../config/watched-files.js';
+import { ZtnaError } from '../errors.js';
+import { formatIdentity } from '../identity.js';
+import type { Logger } from '../log/logger.js';
+
+/**
+ * A certificate and its key are two files, and a file that is rewritten is empty for a moment: a set that does not load
+ * after a change is looked at once more, this much later, before anybody hears of it.
+ */
+export const HALF_WRITTEN_MS = 500;
+
+/** What a process reads at its start. */
+export interface ReloadableSettings {
+  readonly tls: TlsMaterial;
+  /** Every file that was read: what to watch. */
+  readonly files: readonly string[];
+}
+
+export interface LiveReloadInit<S extends ReloadableSettings> {
+  /** Reads everything anew. @throws ZtnaError for a set of files with a fault */
+  readonly load: () => S;
+  /** As read at the start. */
+  readonly settings: S;
+  /** Keys that changed and take effect at the next start only. */
+  readonly needsRestart: (before: S, after: S) => readonly string[];
+  /**
+   * Takes over what was read; returns what came of it, for the log.
+   * @param changedAt when the files changed, in ms since the Unix epoch
+   */
+  readonly apply: (settings: S, changedAt: number) => Readonly<Record<string, unknown>>;
+  readonly log: Logger;
+}
+
+type Trigger = 'file_changed' | 'SIGHUP';
+
+export class LiveReload<S extends ReloadableSettings> {
+  /** Reloads since the start, by how they went. */
+  applied = 0;
+  refused = 0;
+  /** The files as they are now do not load; those read before are in force. */
+  outdated = false;
+  #readAt = performance.now();
+  readonly #init: LiveReloadInit<S>;
+  readonly #watched: WatchedFiles;
+  #settings: S;
+  /** A second look at a set that did not load. */
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(init: LiveReloadInit<S>) {
+    this.#init = init;
+    this.#settings = init.settings;
+    this.#watched = new WatchedFiles(init.settings.files, (changedAt) => this.reload('file_changed', changedAt));
+  }
+
+  async start(): Promise<void> {
+    process.on('SIGHUP', this.#onHangup);
+    await this.#watched.start();
+  }
+
+  stop(): void {
+    process.off('SIGHUP', this.#onHangup);
+    clearTimeout(this.#retry);
+    this.#watched.stop();
+  }
+
+  /** Since the files in force were read. */
+  get ageSeconds(): number {
+    return (performance.now() - this.#readAt) / 1000;
+  }
+
+  /** @param changedAt when the files changed, in ms since the Unix epoch */
+  reload(trigger: Trigger, changedAt = Date.now()): void {
+    const hadFailed = this.#retry !== undefined;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    const result = this.#load();
+    if (result.ok) return this.#apply(result.settings, trigger, changedAt);
+    if (trigger === 'SIGHUP') return this.#refuse(result.error, trigger);
+    // A set that is written file by file over a longer time is reported at each step from the second on.
+    if (hadFailed) this.#refuse(result.error, trigger);
+    else this.#retry = setTimeout(() => this.#lookAgain(trigger, changedAt), HALF_WRITTEN_MS).unref();
+  }
+
+  #lookAgain(trigger: Trigger, changedAt: number): void {
+    this.#retry = undefined;
+    const result = this.#load();
+    if (result.ok) this.#apply(result.settings, trigger, changedAt);
+    else this.#refuse(result.error, trigger);
+  }
+
+  readonly #onHangup = (): void => this.reload('SIGHUP');
+
+  #load(): { readonly ok: true; readonly settings: S } | { readonly ok: false; readonly error: unknown } {
+    try {
+      const settings = this.#init.load();
+      this.#assertSameIdentity(settings);
+      return { ok: true, settings };
+    } catch (error) {
+      return { ok: false, error };
+    }
+  }
+
+  #apply(settings: S, trigger: Trigger, changedAt: number): void {
+    const { apply, needsRestart, log } = this.#init;
+    for (const changed of needsRestart(this.#settings, settings)) log.warn('restart_needed', { changed });
+    this.applied += 1;
+    this.outdated = false;
+    this.#readAt = performance.now();
+    this.#settings = settings;
+    this.#watched.setPaths(settings.files);
+    log.info('reloaded', { trigger, ...apply(settings, changedAt) });
+  }
+
+  #refuse(error: unknown, trigger: Trigger): void {
+    this.refused += 1;
+    this.outdated = true;
+    const code = error instanceof ZtnaError ? error.code : 'internal_error';
+    this.#init.log.error('reload_refused', { trigger, code, reason: error instanceof Error ? error.message : String(error) });
+  }
+
+  /** Peers know this process by its identity, and tokens are minted for it. */
+  #assertSameIdentity({ tls }: S): void {
+    const before = formatIdentity(this.#settings.tls.identity);
+    const after = formatIdentity(tls.identity);
+    if (before === after) return;
+    throw new ZtnaError('certificate_unusable', `the certificate is for ${after}, and this process is ${before}: restart it to change that`);
+  }
+}
