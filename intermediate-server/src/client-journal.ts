@@ -55,6 +55,8 @@ export class ClientJournal {
   /** A write failed: only a whole new file mends that. */
   #failed = false;
   #isRewriting = false;
+  /** Lines were let go of while the file was being written anew: once more, when that is done. */
+  #isRewriteDue = false;
   #isFlushDue = false;
 
   constructor(init: ClientJournalInit) {
@@ -119,7 +121,15 @@ export class ClientJournal {
   #flush(): void {
     this.#isFlushDue = false;
     const lines = this.#pending;
-    if (lines.length === 0 || this.#failed || this.#isRewriting) return;
+    if (this.#failed) return;
+    if (this.#isRewriting) {
+      // The disk hangs. What the lines say is in memory too, and is written anew once it answers.
+      if (lines.length > MAX_PENDING_LINES) this.#pending = [];
+      this.#isRewriteDue ||= lines.length > MAX_PENDING_LINES;
+      return;
+    }
+    if (this.#isRewriteDue) return this.#rewrite();
+    if (lines.length === 0) return;
     if (lines.length > MAX_PENDING_LINES || this.#linesInFile + lines.length > 4 * this.#clients.size + SPARE_JOURNAL_LINES) return this.#rewrite();
     if (this.#writes.size >= MAX_WRITES) return;
     this.#pending = [];
@@ -131,6 +141,7 @@ export class ClientJournal {
   #rewrite(): void {
     if (this.#isRewriting) return;
     this.#isRewriting = true;
+    this.#isRewriteDue = false;
     this.#pending = [];
     this.#linesInFile = this.#clients.size;
     const written = this.#init.store.replace(journalText([...this.#clients.values()], this.#init.wallClock())).then(() => {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // intermediate-server: reads arguments, loads the configuration, starts the relay or its workers, drains on SIGTERM.
 
-import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, type Logger, VERSION } from '@ztna/protocol';
+import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, ignoreHangups, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, type Logger, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
 import { loadRelaySettings, relaySchema, type RelaySettings } from './relay-config.js';
 import { describeUnknown, unknownNames } from './policy-names.js';
@@ -20,6 +20,9 @@ const run = async ({ config }: { config: string }): Promise<void> => {
 };
 
 const runAlone = async (config: string, settings: RelaySettings, log: Logger): Promise<void> => {
+  // Before anybody can know that it runs.
+  ignoreHangups();
+  const stopped = stopSignal();
   const socket = await openDatagramSocket(settings.listen, { mode: settings.udp });
   const onReload = ({ health: changed, tls }: RelaySettings): void => health?.apply({ settings: changed, tls });
   const { server, reload, drain } = await openRelayProcess({ config, settings, socket, log, onReload });
@@ -30,7 +33,7 @@ const runAlone = async (config: string, settings: RelaySettings, log: Logger): P
     },
   );
   await reload.start();
-  const signal = await stopSignal();
+  const signal = await stopped;
   health?.drain();
   log.info('stopping', { signal });
   // A second signal does not wait for sessions to finish.

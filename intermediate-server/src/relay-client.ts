@@ -64,6 +64,7 @@ export class RelayClient implements ConnectionHandler {
     this.certificate = certificate;
     this.#id = this.#server.admit(this, connection);
     this.#server.outcomes.endHandshake();
+    this.#log.debug('client_address', { conn: this.#id, address: formatAddress(connection.peerAddress) });
     if (identity.role === 'agent' || identity.role === 'connector') this.#server.remember(connection, identity.role);
     this.#server.machine.handleConnected(this.#id, peer, performance.now());
   }

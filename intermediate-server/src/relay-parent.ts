@@ -2,7 +2,7 @@
 // on the health port for all of them, and passes on what it is told. No packet comes here.
 
 import { availableParallelism } from 'node:os';
-import { assertSharedPorts, formatAddress, formatIdentity, LiveReload, openSharedPort, reportStatusOnSignal, stopSignal, type Logger } from '@ztna/protocol';
+import { assertSharedPorts, formatAddress, formatIdentity, ignoreHangups, LiveReload, openSharedPort, reportStatusOnSignal, stopSignal, type Logger } from '@ztna/protocol';
 import { loadRelaySettings, needsRestart, type RelaySettings } from './relay-config.js';
 import { openRelayHealth } from './relay-health.js';
 import { WorkerPool } from './worker-pool.js';
@@ -24,6 +24,9 @@ export const runWorkers = async ({ name, config, settings, log }: RelayParentIni
   const { workers, listen, tls } = settings;
   const warning = workersWarning(workers);
   if (warning !== undefined) log.warn('workers_beyond_processors', { reason: warning });
+  // Before anybody can know that it runs.
+  ignoreHangups();
+  const stopped = stopSignal();
   const port = await openSharedPort(listen, workers);
   const pool = new WorkerPool(port.descriptors, { config, log });
   await pool.start();
@@ -57,7 +60,7 @@ export const runWorkers = async ({ name, config, settings, log }: RelayParentIni
     throw error;
   });
   await reload.start();
-  const signal = await stopSignal();
+  const signal = await stopped;
   reload.stop();
   health?.drain();
   log.info('stopping', { signal });

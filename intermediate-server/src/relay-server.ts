@@ -187,9 +187,11 @@ export class RelayServer {
    * @param changedAt when the files changed, in ms since the Unix epoch: where the time to revoke is counted from
    */
   apply({ tls, keyring, policy, revocations, retryKey, limits }: RelayAuthorities, changedAt: number): { clientsClosed: number } {
+    // First what may fail, so that a set of files is taken over as a whole or not at all.
+    const config = serverConfig(tls, limits.machine.idleTimeoutMs);
     this.#revocationTimer.begin(changedAt);
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
-    this.#endpoint.updateServer({ config: serverConfig(tls, limits.machine.idleTimeoutMs), resetKey: ResetKey.derive(tls.keyPem) });
+    this.#endpoint.updateServer({ config, resetKey: ResetKey.derive(tls.keyPem) });
     this.#applyRetryKey(retryKey);
     this.#applyLimits(limits);
     this.machine.setPolicy(policy, performance.now());

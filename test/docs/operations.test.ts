@@ -16,7 +16,7 @@ const blocks = (kind: string): string[] => [...page.matchAll(/^```sh (\w+)\n([\s
 const PROGRAMS = { 'intermediate-server': 'intermediate-server', 'app-connector': 'app-connector', 'ztna-agent': 'agent', 'ztna-certs': 'certs' } as const;
 /** Run by hand on a real machine only; each call is written down. */
 const RECORDED = ['systemctl', 'systemd-sysusers', 'sysctl', 'chgrp', 'nft'];
-const KINDS = ['install', 'build', 'admin', 'host', 'relay', 'connector', 'agent', 'logs', 'upgrade', 'images'];
+const KINDS = ['install', 'build', 'admin', 'host', 'relay', 'connector', 'agent', 'logs', 'upgrade', 'rotate', 'images'];
 
 /** One machine: a folder with its own /etc and home, and the programs on the PATH. */
 class Machine {

@@ -30,7 +30,7 @@ const describeIssue = (issue: Issue, prefix: KeyPath, schema: z.ZodType, source:
   if (issue.code === 'invalid_key')
     return [fault(path, `is not allowed as a key; ${requirement(issue.issues[0] ?? issue)}`, source)];
   const keys = issue.code === 'invalid_type' && issue.expected === 'object' ? knownKeys(schema, path) : [];
-  const required = keys.length > 0 ? `must be a map with the ${keys.length === 1 ? `one key "${keys[0]}"` : `keys ${keys.join(', ')}`}` : requirement(issue);
+  const required = keys.length > 0 ? `must be a map with the ${keys.length === 1 ? `one key "${String(keys[0])}"` : `keys ${keys.join(', ')}`}` : requirement(issue);
   return [fault(path, `${describeValue(valueAt(source.data, path), path)}; ${required}`, source)];
 };
 

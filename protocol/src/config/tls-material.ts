@@ -63,7 +63,7 @@ export const loadTlsMaterial = (paths: TlsSection, options: TlsMaterialOptions):
   const read = readCertificateIdentity(leaf.raw);
   if (!read.ok) throw unusable(paths.certificate, `cannot be used: ${read.reason}`);
   const problem =
-    validityProblem(leaf, now) ?? purposeProblem(leaf, read.identity, options.role) ?? chainProblem(chain, roots, now);
+    keyTypeProblem(leaf.publicKey) ?? validityProblem(leaf, now) ?? purposeProblem(leaf, read.identity, options.role) ?? chainProblem(chain, roots, now);
   if (problem !== undefined) throw unusable(paths.certificate, problem);
 
   const { identity, services, fingerprint, notBefore, notAfter } = read;
@@ -93,6 +93,17 @@ const privateKeyOf = (path: string, pem: Buffer): KeyObject => {
     const encrypted = /BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem.toString('latin1'));
     throw unusable(path, encrypted ? 'is encrypted with a passphrase; must be an unencrypted PEM private key' : 'holds no PEM private key', error);
   }
+};
+
+/** What BoringSSL signs and verifies with in TLS 1.3 unless told otherwise; of any other key no handshake would come. */
+const TLS_CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1']);
+const MIN_RSA_BITS = 2048;
+
+const keyTypeProblem = ({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): string | undefined => {
+  if (type === 'ec' && TLS_CURVES.has(details?.namedCurve ?? '')) return undefined;
+  if (type === 'rsa' && (details?.modulusLength ?? 0) >= MIN_RSA_BITS) return undefined;
+  const found = [type, details?.namedCurve ?? (details?.modulusLength ? `${details.modulusLength} bits` : '')].filter((part) => part !== '').join(' ');
+  return `has a key that peers do not accept in TLS (${found}); must be ECDSA on P-256 or P-384, or RSA of ${MIN_RSA_BITS} bits or more`;
 };
 
 const purposeProblem = (leaf: X509Certificate, identity: Identity, role: Role): string | undefined => {

@@ -36,6 +36,14 @@ export interface LiveReloadInit<S extends ReloadableSettings> {
   readonly log: Logger;
 }
 
+const ignoreHangup = (): void => undefined;
+
+/** From here on SIGHUP does not end this process: before files are watched there is nothing to read again, and after that no use. */
+export const ignoreHangups = (): void => {
+  process.off('SIGHUP', ignoreHangup);
+  process.on('SIGHUP', ignoreHangup);
+};
+
 type Trigger = 'file_changed' | 'SIGHUP';
 
 export class LiveReload<S extends ReloadableSettings> {
@@ -59,10 +67,13 @@ export class LiveReload<S extends ReloadableSettings> {
 
   async start(): Promise<void> {
     process.on('SIGHUP', this.#onHangup);
+    process.off('SIGHUP', ignoreHangup);
     await this.#watched.start();
   }
 
   stop(): void {
+    // Without any handler the signal would end a process that drains.
+    ignoreHangups();
     process.off('SIGHUP', this.#onHangup);
     clearTimeout(this.#retry);
     this.#watched.stop();
@@ -107,13 +118,20 @@ export class LiveReload<S extends ReloadableSettings> {
 
   #apply(settings: S, trigger: Trigger, changedAt: number): void {
     const { apply, needsRestart, log } = this.#init;
+    let outcome: Readonly<Record<string, unknown>>;
+    try {
+      outcome = apply(settings, changedAt);
+    } catch (error) {
+      // It loaded and still does not do: what is in force stays, and the process with it.
+      return this.#refuse(error, trigger);
+    }
     for (const changed of needsRestart(this.#settings, settings)) log.warn('restart_needed', { changed });
     this.applied += 1;
     this.outdated = false;
     this.#readAt = performance.now();
     this.#settings = settings;
     this.#watched.setPaths(settings.files);
-    log.info('reloaded', { trigger, ...apply(settings, changedAt) });
+    log.info('reloaded', { trigger, ...outcome });
   }
 
   #refuse(error: unknown, trigger: Trigger): void {

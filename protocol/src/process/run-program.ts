@@ -56,5 +56,6 @@ export const programOutput = (name: string): { outputError: (text: string, write
 /** Resolves with the name of the first SIGINT or SIGTERM, or of `more` signals that mean the same to this command. */
 export const stopSignal = (...more: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', ...more] as const) process.once(signal, resolve);
+    // For good: a signal that nobody waits for any more must not end a process that is closing in good order.
+    for (const signal of ['SIGINT', 'SIGTERM', ...more] as const) process.on(signal, resolve);
   });

@@ -19,6 +19,12 @@ export const RESET_BYTES = 42;
 export const RESETS_PER_SECOND = 500;
 export const RESET_BURST = 500;
 
+/**
+ * Packets of connections from before a restart are answered for so long after it, ms: twice the idle timeout, after which
+ * no such connection is left. Whoever sees a client's Retry could else have the token of the connection to come.
+ */
+export const RESET_WINDOW_MS = 60_000;
+
 const ID_START = 1;
 const ID_END = 17;
 const FIXED_BIT = 0x40;
@@ -32,11 +38,13 @@ export class StatelessResets {
   readonly #live = new Set<string>();
   readonly #bucket: TokenBucket;
   readonly #place: WorkerPlace | undefined;
+  readonly #until: number;
   #key: ResetKey;
 
   /** `now` in ms, monotonic. */
   constructor(key: ResetKey, runs: PacketRuns, now: number, place?: WorkerPlace) {
     this.#place = place;
+    this.#until = now + RESET_WINDOW_MS;
     this.#key = key;
     this.#runs = runs;
     this.#bucket = new TokenBucket(new BucketRate({ perSecond: RESETS_PER_SECOND, burst: RESET_BURST }), now);
@@ -66,7 +74,7 @@ export class StatelessResets {
 
   /** A packet with a short header that belongs to no connection. */
   handleStray(packet: Buffer, host: string, port: number, now: number): void {
-    if (packet.length < MIN_RESET_CAUSE_BYTES) return;
+    if (packet.length < MIN_RESET_CAUSE_BYTES || now > this.#until) return;
     const id = packet.subarray(ID_START, ID_END);
     // It came here by mistake of the kernel's: another worker knows whether its connection lives.
     if (this.#place && !leadsTo(id, this.#place)) return;

@@ -86,6 +86,10 @@ export class DriverModel {
         case 'sessionClosed':
           check(this.#live.delete(key(command.link, command.session)), 'only live sessions end, and once');
           break;
+        case 'sessionMoved':
+          check(this.#live.delete(key(command.from.link, command.from.session)), 'only live sessions move');
+          this.#begin(command.to.link, command.to.session);
+          break;
         case 'relayMoved':
           check(this.#connections.get(command.to) === 'up', 'a relay takes over once it is connected');
           break;

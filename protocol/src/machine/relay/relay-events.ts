@@ -3,7 +3,6 @@
 // token, no session tag. `identity` is the connection's SPIFFE URI, `service` only ever a valid name.
 
 import type { FailureCode } from '../../failure-codes.js';
-import type { ObservedAddress } from '../../wire/control-messages.js';
 import type { ConnectionId } from './relay-connection.js';
 
 interface About<Level extends 'info' | 'warn', Name extends string> {
@@ -24,7 +23,7 @@ interface Refusal {
 }
 
 export type RelayEvent =
-  | (OfConnection<'info', 'client_connected'> & { readonly observed: ObservedAddress })
+  | OfConnection<'info', 'client_connected'>
   /** The connection is closed before it could register: wrong role, no common version, no hello. */
   | (OfConnection<'warn', 'client_refused'> & Refusal)
   | OfConnection<'info', 'client_disconnected'>

@@ -59,8 +59,8 @@ export class RelayMachine {
     this.handleDisconnected(conn, now);
     const connection = this.#connections.add(conn, peer, now);
     this.#greetings.set(connection, now);
-    const { uri: identity, observed } = connection;
-    this.#outbox.event({ level: 'info', name: 'client_connected', conn, identity, observed });
+    const { uri: identity } = connection;
+    this.#outbox.event({ level: 'info', name: 'client_connected', conn, identity });
     if (peer.identity.trustDomain !== this.#init.identity.trustDomain) {
       this.#refuse(connection, 'trust_domain_mismatch', `this relay serves ${this.#init.identity.trustDomain}`, now);
     } else if (peer.identity.role === 'relay') {
