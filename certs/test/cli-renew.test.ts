@@ -9,7 +9,7 @@ import { refuses, withAuthority } from './fixtures/command-line.js';
 import { MAIN, type WorkingDirectory } from './fixtures/working-directory.js';
 
 // Many short processes; a busy machine needs more than the usual 30 s.
-t.setTimeout(120_000);
+t.setTimeout(200_000);
 
 const read = (directory: WorkingDirectory, name: string): string => readFileSync(directory.file(name), 'utf8');
 const certificate = (directory: WorkingDirectory, name: string): X509Certificate => new X509Certificate(read(directory, name));

@@ -17,9 +17,9 @@ const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/).filter(is
 
 t.test('an Ed25519 key file holds the seed whose public key the keyring holds', (t) => {
   const { keyFileYaml, keyringEntry } = generateRegistrationKey({ keyId: 'alice', scope: ALICE, now: NOW });
-  const file = parse(keyFileYaml) as Record<string, string>;
-  t.same(Object.keys(file), ['keyId', 'algorithm', 'secret']);
-  t.match(file, { keyId: 'alice', algorithm: 'ed25519' });
+  const file = parse(keyFileYaml) as { secret?: string };
+  t.same(Object.keys(file), ['keyId', 'algorithm', 'secret', 'scope']);
+  t.match(file, { keyId: 'alice', algorithm: 'ed25519', scope: ALICE });
   const seed = Buffer.from(file.secret!, 'base64');
   t.equal(seed.length, 32);
   const pair = nacl.sign.keyPair.fromSeed(seed);

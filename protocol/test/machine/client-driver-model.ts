@@ -70,6 +70,10 @@ export class DriverModel {
           if (command.message.type === 'ping') this.lastPing = command.message.timestamp;
           if (command.message.type === 'open') this.lastOpen = command.message.request;
           break;
+        case 'sessionMoved':
+          check(this.#live.delete(key(command.from.link, command.from.session)), 'only a live session moves');
+          this.#live.add(key(command.to.link, command.to.session));
+          break;
         case 'disconnect':
           check(this.#connections.delete(command.link), 'only a connection can be closed');
           break;
