@@ -40,6 +40,7 @@ export const benchEndurance: Bench = async (context) => {
   const end = performance.now() + minutes * 60_000;
   for (let run = 0; performance.now() < end; run++)
     rates.push(await runIperf(context, { iperf3: tools.path.iperf3, port, address: { host: LOCAL, port: ports.get('iperf')! }, seconds: RUN_S, streams: STREAMS, isDownload: run % 2 === 1 }));
+  for (const watch of watches) note(`endurance: ${watch.describe()}`);
   return [toResult('endurance', 'ztna', 'mbit_per_s', median(rates), { minutes }), ...watches.flatMap((watch) => watch.results(minutes))];
 };
 
@@ -56,6 +57,13 @@ class MemoryWatch {
 
   sample(): void {
     if (!this.#program.hasEnded) this.#samples.push(this.#program.memoryBytes() / MIB);
+  }
+
+  /** A leak goes on from tenth to tenth; a heap that settles does not. */
+  describe(): string {
+    const tenth = Math.max(1, Math.floor(this.#samples.length / 10));
+    const medians = Array.from({ length: 10 }, (_, n) => Math.round(median(this.#samples.slice(n * tenth, (n + 1) * tenth))));
+    return `${this.#name}, median MiB in each tenth of the run: ${medians.join(', ')}`;
   }
 
   /** The second minute (of a short run, its second tenth) is where it starts; the last tenth is where it ends. */

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -60,13 +60,15 @@ t.test('a wrong option ends it with 2, and says which', async (t) => {
   t.match(output, /"nothing" is none of relay, tcp/);
 });
 
-t.test('interrupted, it leaves no process behind', skip, async (t) => {
-  const child = spawn(process.execPath, [MAIN, '--only', 'relay', '--seconds', '60', '--rate', '100', '--loopback'], { stdio: ['ignore', 'pipe', 'inherit'] });
+t.test('interrupted, it leaves no process and no network namespace behind', skip, async (t) => {
+  const child = spawn(process.execPath, [MAIN, '--only', 'relay', '--seconds', '60', '--rate', '100'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   while (!output.includes('offered to each')) await once(child.stdout, 'data');
   const children = readFileSync(`/proc/${child.pid!}/task/${child.pid!}/children`, 'utf8').trim().split(' ').map(Number);
   t.ok(children.length >= 6, `${children.length} processes`);
+  const namespaces = (): string[] => (existsSync('/run/netns') ? readdirSync('/run/netns').filter((name) => name.startsWith(`ztna-bench-${child.pid!}-`)) : []);
+  if (output.startsWith('network: namespaces')) t.equal(namespaces().length, 3);
   child.kill('SIGINT');
   const [code] = (await once(child, 'close')) as [number | null];
   t.equal(code, 1);
@@ -78,4 +80,5 @@ t.test('interrupted, it leaves no process behind', skip, async (t) => {
     }
   };
   t.same(children.filter(isThere), []);
+  t.same(namespaces(), []);
 });
