@@ -69,6 +69,8 @@ const measure = async (options: BenchOptions): Promise<Run> => {
     for (const name of options.only) {
       const teardown = lab.child();
       const found = await RUNNERS[name]({ network, teardown, options, note });
+      // What it began was ended under it: its figures are none.
+      if (interrupted) throw new Error('its programs are gone');
       await teardown.end();
       results.push(...found);
       for (const table of tabulate(found)) console.log(`\n${toText(table)}\n`);

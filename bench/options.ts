@@ -8,7 +8,7 @@ export const USAGE = `npm run bench [-- options]: what a relayed byte costs, bes
   --only NAMES      some of ${BENCHES.join(', ')}; separated by commas (default: all but endurance)
   --all             all but endurance; the default, for scripts that like to say so
   --seconds N       measured time of each subject and setting, all rounds together (default 9; at least 0.2)
-  --rate N          datagrams per second offered by relay and growth (default 20000)
+  --rate N          datagrams per second offered by relay, and half of it by growth (default 20000)
   --minutes N       of endurance (default 10; at least 0.5)
   --connections L   numbers of connections for growth, separated by commas (default 10,100,1000,10000)
   --json FILE       writes the figures

@@ -19,6 +19,7 @@ export interface BenchContext {
 export type Bench = (context: BenchContext) => Promise<Result[]>;
 
 export const ROUNDS = 3;
+const MAX_FAILURES = 2;
 
 /** One thing that is measured in every round. */
 export interface Measurement {
@@ -52,22 +53,22 @@ export const toResult = (bench: BenchName, subject: Subject, metric: string, val
   return { bench, subject, metric, unit, value: Number(value.toPrecision(4)), params };
 };
 
-/** Medians of the rounds. A measurement that fails is noted and left out from then on. */
+/** Medians of the rounds. A round that fails is noted; a measurement whose rounds fail twice is left out. */
 export const interleave = async (bench: BenchName, measurements: readonly Measurement[], { note }: BenchContext, rounds = ROUNDS): Promise<Result[]> => {
-  const entries = measurements.map((measurement) => ({ measurement, rounds: new Rounds(), hasFailed: false }));
+  const entries = measurements.map((measurement) => ({ measurement, rounds: new Rounds(), failures: 0 }));
   for (let round = 0; round < rounds; round++)
     for (const entry of entries) {
-      if (entry.hasFailed) continue;
+      if (entry.failures === MAX_FAILURES) continue;
       try {
         entry.rounds.add(await entry.measurement.measure());
       } catch (error) {
-        entry.hasFailed = true;
+        entry.failures++;
         const [reason] = (error as Error).message.split('\n');
         const { subject, params } = entry.measurement;
-        note(`${bench}: ${[subject, describeParams(params)].filter(Boolean).join(', ')} is left out: ${reason!}`);
+        note(`${bench}: ${[subject, describeParams(params)].filter(Boolean).join(', ')} ${entry.failures === MAX_FAILURES ? 'is left out' : 'misses a round'}: ${reason!}`);
       }
     }
-  return entries.flatMap(({ measurement: { subject, params }, rounds: figures, hasFailed }) =>
-    hasFailed ? [] : figures.medians().map(([metric, value]) => toResult(bench, subject, metric, value, params)),
+  return entries.flatMap(({ measurement: { subject, params }, rounds: figures, failures }) =>
+    failures === MAX_FAILURES ? [] : figures.medians().map(([metric, value]) => toResult(bench, subject, metric, value, params)),
   );
 };
