@@ -23,11 +23,11 @@ const toTable = (bench: BenchName, results: readonly Result[]): Table => {
   return { bench, subjects, rows: [...rows].map(([name, cells]) => ({ name, cells: subjects.map((subject) => cells.get(subject) ?? '') })) };
 };
 
-/** `8 streams, down`: numbers with their name, words without. */
+/** `8 streams, down`, `20000 offered/s`: numbers with their name, words without. */
 export const describeParams = (params: Params): string =>
   Object.entries(params)
     .filter(([, value]) => value !== false)
-    .map(([key, value]) => (typeof value === 'number' ? `${value} ${key}` : value === true ? key : value))
+    .map(([key, value]) => (typeof value === 'number' ? `${value} ${(value === 1 ? key.replace(/s$/, '') : key).replace('_per_', '/')}` : value === true ? key : value))
     .join(', ');
 
 /** For a terminal: columns aligned, numbers to the right. */

@@ -31,7 +31,7 @@ t.test('relay on loopback: a table, figures of every subject, and a chart', skip
   t.equal(code, 0, output);
   t.match(output, /^network: loopback \(asked for\)$/m);
   t.match(output, /^relay +ztna +ztna-plain +floor/m);
-  t.match(output, /^cpu_us_per_datagram, 2000 offered_per_s +\d/m);
+  t.match(output, /^cpu_us_per_datagram, 2000 offered\/s +\d/m);
   const hasCoturn = findTool('turnserver') !== undefined;
   if (!hasCoturn) t.match(output, /coturn is left out: turnserver is not installed \(Debian package coturn\)/);
 
