@@ -57,7 +57,9 @@ const offerMarginal = async (loaded: LoadedRelay, rate: number, milliseconds: nu
   const { cpu_us_per_datagram, datagrams_per_s, drops } = await offer(loaded, rate, milliseconds);
   const received = datagrams_per_s! * (milliseconds / 1000);
   const idleCost = (idleShare * (performance.now() - begun) * 1000) / received;
-  return { cpu_us_per_datagram: cpu_us_per_datagram! - idleCost, drops: drops!, idle_cpu_percent: idleShare * 100 };
+  const marginal = cpu_us_per_datagram! - idleCost;
+  if (marginal <= 0) throw new Error('the load costs less than the idle time of the crowd varies: offer more (--rate)');
+  return { cpu_us_per_datagram: marginal, drops: drops!, idle_cpu_percent: idleShare * 100 };
 };
 
 const startCrowded = async ({ network, teardown, options }: BenchContext, connections: number): Promise<Crowded> => {
