@@ -16,6 +16,8 @@ const MIB = 1024 * 1024;
 const JOINS = 20;
 /** The targets: bytes of the relay for each idle client, ms for a new agent, share of the speed without the crowd. */
 const MAX_BYTES_EACH = 64 * 1024;
+/** What the process itself grows by as it warms up, whatever the number of clients: 1000 clients must not be charged for it. */
+const WARM_UP_BYTES = 24 * MIB;
 const MAX_JOIN_MS = 100;
 const MIN_SPEED = 0.9;
 /** Time for one client to register, with room for a machine that is busy with other tests. */
@@ -75,7 +77,8 @@ if (curl) {
     t.comment(`registered ${joinRate.toFixed(0)}/s; ${(bytesEach / 1024).toFixed(1)} KiB each at the relay`);
     t.comment(`a new agent registers in ${median(joins).toFixed(1)} ms (median), ${Math.max(...joins).toFixed(1)} ms (slowest of ${JOINS})`);
     t.comment(`download ${speedAlone.toFixed(0)} MiB/s without them, ${speed.toFixed(0)} with them: ${(speed / speedAlone).toFixed(2)}`);
-    t.ok(bytesEach <= MAX_BYTES_EACH, `at most ${MAX_BYTES_EACH} bytes each, ${bytesEach.toFixed(0)} seen`);
+    const allowed = MAX_BYTES_EACH + (isMeasurement ? 0 : WARM_UP_BYTES / count);
+    t.ok(bytesEach <= allowed, `at most ${allowed.toFixed(0)} bytes each, ${bytesEach.toFixed(0)} seen`);
     t.equal(crowd.events.filter(({ event }) => event === 'crowd_lost').length, 0, 'none was lost');
     if (!isMeasurement) return;
     t.ok(median(joins) <= MAX_JOIN_MS, `a new agent registers in at most ${MAX_JOIN_MS} ms`);
