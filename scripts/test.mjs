@@ -1,4 +1,4 @@
-// npm test [-- parts of paths]: installs and builds if needed, runs the compiled tests with tap, and ends
+// npm test [-- --all | parts of paths]: installs and builds if needed, runs the compiled tests with tap, and ends
 // with one line, `N passed, N failed`. Owns the order and the exit code: 0 only if something ran and
 // nothing failed.
 
@@ -9,10 +9,19 @@ import { ensureBuilt, ensureInstalled, root, SetupError } from './ensure-built.m
 import { findTests } from './lib/compiled-files.mjs';
 import { reportTap } from './lib/tap-report.mjs';
 
-const main = async (patterns) => {
+/**
+ * Minutes each, and about what stands beside the overlay or for long runs of it: `--all` runs them too, a part of their
+ * path runs one.
+ */
+const LONG = /(^|\/)test\/(abuse|soak|scale|secrets|k8s|packaging|workers|rotation)\/|docs\/operations\.test|restart\/returning-crowd\.test|bench\/test\/run\.test/;
+
+const main = async (args) => {
+  const runsAll = args.includes('--all');
+  const patterns = args.filter((argument) => argument !== '--all');
   ensureInstalled({ dev: true });
   ensureBuilt({ tests: true });
-  const tests = findTests(root, patterns);
+  const found = findTests(root, patterns);
+  const tests = runsAll || patterns.length > 0 ? found : found.filter(({ source }) => !LONG.test(source));
   if (tests.length === 0) throw new SetupError(patterns.length > 0 ? `no test file matches ${patterns.join(' ')}` : 'there are no test files');
   return run(tests);
 };
