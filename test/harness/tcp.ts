@@ -11,7 +11,7 @@ export interface TcpBackend {
   readonly port: number;
   /** Connections accepted so far, in order. */
   readonly accepted: readonly Socket[];
-  /** The next connection to be accepted. */
+  /** The next connection to be accepted: ask before the client connects, or it may have come and gone. */
   next(): Promise<Socket>;
   /** Stops listening and cuts every connection. */
   close(): Promise<void>;
@@ -95,9 +95,10 @@ export const outcome = (socket: Socket): Promise<Outcome> =>
     socket.resume();
   });
 
-/** One request, half-closed after it, and everything that comes back. */
-export const exchange = async (t: Test, port: number, request: Buffer | string, host?: string): Promise<Outcome> => {
-  const socket = await openTcp(t, port, host);
+/** One request, half-closed after it, and everything that comes back. A flow refused at once may end before its connection stands. */
+export const exchange = async (t: Test, port: number, request: Buffer | string, host = '127.0.0.1'): Promise<Outcome> => {
+  const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
+  t.teardown(() => socket.destroy());
   const over = outcome(socket);
   socket.end(request);
   const seen = await over;

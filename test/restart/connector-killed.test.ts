@@ -21,9 +21,9 @@ const agentPort = agent.port('app');
 
 t.test('flows to a killed connector are reset as soon as its successor registers, and new ones work at once', async (t) => {
   t.equal((await exchange(t, agentPort, 'who?')).received.toString(), 'here');
+  const accepted = backend.next();
   const held = await openTcp(t, agentPort);
   const ended = outcome(held);
-  const accepted = backend.next();
   held.write('hold');
   await accepted;
   const killed = performance.now();

@@ -20,9 +20,9 @@ let { relay } = overlay;
 
 t.test('idle clients are back, and new flows work, within seconds of kill -9', async (t) => {
   t.equal((await exchange(t, agent.port('app'), 'who?')).received.toString(), 'here');
+  const accepted = silent.next();
   const held = await openTcp(t, agent.port('silent'));
   const ended = outcome(held);
-  const accepted = silent.next();
   held.write('held open');
   await accepted;
   const before = { agent: countEvents(agent.process, 'registered'), connector: countEvents(connector, 'registered') };
