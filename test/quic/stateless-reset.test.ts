@@ -267,7 +267,7 @@ t.test('two restarted servers that are set on each other fall silent', async (t)
   t.equal(one.socket.received.length, 0);
 });
 
-t.test('a flood with a genuine id is answered at the documented rate, one with made-up ids hardly at all', async (t) => {
+t.test('a flood with a genuine id is answered at the documented rate, one with made-up ids not at all', async (t) => {
   const server = await startServer(t);
   const prober = await startProber(t);
   const began = performance.now();
@@ -281,7 +281,7 @@ t.test('a flood with a genuine id is answered at the documented rate, one with m
   t.ok(rateLimited > 0);
   t.comment(`${FLOOD} packets of 1200 bytes: ${sent} answers of ${RESET_BYTES}`);
   await prober.flood(server, FLOOD, () => strayPacket(randomBytes(16), 1_200));
-  t.ok(server.endpoint.resets!.sent + server.endpoint.resets!.rateLimited - FLOOD <= 6, 'one in 65 536 passes for ours');
+  t.equal(server.endpoint.resets!.sent + server.endpoint.resets!.rateLimited, FLOOD);
 });
 
 interface Prober {

@@ -1,7 +1,7 @@
 // Connection ids that a restarted process still understands. All ids of one connection are one "family",
 // encrypted under a key that outlives the process, and share one stateless reset token (RFC 9000 §10.3):
 //
-//   id    = AES-128(family 96 bits | number u32)      one block: 16 bytes, unlinkable without the key
+//   id    = AES-128(family 80 bits | number u48)      one block: 16 bytes, unlinkable without the key
 //   token = HMAC-SHA256(family), first 16 bytes
 //
 // One token for the family because quiche 0.18, as a client, checks that of the first id only.
@@ -11,15 +11,17 @@ import { createCipheriv, createDecipheriv, createHmac, createPrivateKey, hkdfSyn
 import type { WorkerPlace } from '../wire/control-messages.js';
 import { makeLeading } from './worker-steering.js';
 
-const FAMILY_BYTES = 12;
+/** 2^40 connections until two are likely to share one, which costs a reset that is not sent. */
+const FAMILY_BYTES = 10;
+const NUMBER_BYTES = 6;
 const BLOCK_BYTES = 16;
 const AES_KEY_BYTES = 16;
 const MAC_KEY_BYTES = 32;
 export const RESET_TOKEN_BYTES = 16;
 /**
  * Ids one connection may be issued over its life: two per change of address, so 32 768 of those; divided by the number of
- * workers where there are several, as only ids that lead to the connection's own are issued. As the number's
- * upper half is then zero, it tells our ids from random bytes, all but one in 65 536 of them.
+ * workers where there are several, as only ids that lead to the connection's own are issued. As the
+ * number's upper 32 bits are then zero, it tells our ids from random bytes, all but one in 2^32 of them.
  */
 export const MAX_IDS_PER_FAMILY = 65_536;
 const INFO = 'ztna stateless reset';
@@ -69,7 +71,7 @@ export class ResetKey {
   familyOf(id: Uint8Array): Buffer | undefined {
     if (id.length !== BLOCK_BYTES) return undefined;
     const plain = this.#decipher.update(id);
-    return plain.readUInt32BE(FAMILY_BYTES) < MAX_IDS_PER_FAMILY ? plain.subarray(0, FAMILY_BYTES) : undefined;
+    return plain.readUIntBE(FAMILY_BYTES, NUMBER_BYTES) < MAX_IDS_PER_FAMILY ? plain.subarray(0, FAMILY_BYTES) : undefined;
   }
 
   resetToken(family: Uint8Array): Buffer {
@@ -92,7 +94,7 @@ export class ResetKey {
   #seal(family: Uint8Array, number: number): Buffer {
     const plain = Buffer.alloc(BLOCK_BYTES);
     plain.set(family);
-    plain.writeUInt32BE(number, FAMILY_BYTES);
+    plain.writeUIntBE(number, FAMILY_BYTES, NUMBER_BYTES);
     return this.#cipher.update(plain);
   }
 }

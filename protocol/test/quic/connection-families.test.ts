@@ -5,17 +5,17 @@ import fc from 'fast-check';
 import t from 'tap';
 import { MAX_IDS_PER_FAMILY, ResetKey } from '@ztna/protocol';
 
-const GOLDEN = { id: '6cac651d1d17eaff6579da49bb0f0980', token: 'b925e5333736fb251300fda55a5fef9d' };
+const GOLDEN = { id: '6795649c27bc96ec9ba25b6340824779', token: 'c3426c3df5d7469d47a77fa47890de44' };
 const SECRET = Buffer.from(Array.from({ length: 48 }, (_, i) => i));
 const pem = (): Buffer => Buffer.from(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }));
 
 t.test('golden: one block of AES-128 and an HMAC, as OpenSSL computes them', async (t) => {
   const key = new ResetKey(SECRET);
-  // printf 666f6f2d6261722d62617a2100000007 | xxd -r -p | openssl enc -aes-128-ecb -nopad -K 000102…0f
+  // printf 666f6f2d6261722d6261000000000007 | xxd -r -p | openssl enc -aes-128-ecb -nopad -K 000102…0f
   const family = key.familyOf(Buffer.from(GOLDEN.id, 'hex'));
-  t.equal(family?.toString(), 'foo-bar-baz!');
-  // printf foo-bar-baz! | openssl dgst -sha256 -mac HMAC -macopt hexkey:101112…2f
-  t.equal(key.resetToken(Buffer.from('foo-bar-baz!')).toString('hex'), GOLDEN.token);
+  t.equal(family?.toString(), 'foo-bar-ba');
+  // printf foo-bar-ba | openssl dgst -sha256 -mac HMAC -macopt hexkey:101112…2f
+  t.equal(key.resetToken(Buffer.from('foo-bar-ba')).toString('hex'), GOLDEN.token);
 });
 
 t.test('a process with the same private key reads the ids and makes the same token; another does neither', async (t) => {
@@ -70,7 +70,7 @@ t.test('a family runs out of ids instead of repeating one', async (t) => {
   t.equal(family.nextId(), undefined);
 });
 
-t.test('random ids are taken for ours once in 65 536', async (t) => {
+t.test('random ids are not taken for ours', async (t) => {
   const key = new ResetKey(SECRET);
   let taken = 0;
   const id = Buffer.alloc(16);
@@ -78,8 +78,8 @@ t.test('random ids are taken for ours once in 65 536', async (t) => {
     id.writeUInt32BE(n);
     if (key.familyOf(id)) taken++;
   }
-  // Poisson with mean 1; this key and these ids are fixed, so the outcome is too.
-  t.ok(taken <= 5, `${taken}`);
+  // One in 2^32 is; this key and these ids are fixed, so the outcome is too.
+  t.equal(taken, 0);
 });
 
 t.test('never throws, and refuses every length but 16', (t) => {
