@@ -1,4 +1,4 @@
-// What a lab needs of a test, for a program: a temporary folder, and things to end in reverse order.
+// What a lab needs of a test, for a program: temporary folders, and things to end in reverse order. The folders go last.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ export class Owner implements LabOwner {
 
   testdir(): string {
     const directory = mkdtempSync(join(tmpdir(), 'ztna-abuse-'));
-    this.teardown(() => rmSync(directory, { recursive: true, force: true }));
+    this.#ends.unshift(() => rmSync(directory, { recursive: true, force: true }));
     return directory;
   }
 
