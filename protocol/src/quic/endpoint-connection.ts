@@ -11,6 +11,7 @@ import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { ConnectionFamily } from './connection-families.js';
 import type { ConnectionTable } from './connection-table.js';
+import { LeftPaths } from './left-paths.js';
 import { RECEIVE_QUEUE_DATAGRAMS, type DatagramOutcome, type PathInfo, type QuicConnection } from './port.js';
 import { PeerStreamIds } from './peer-stream-ids.js';
 import { QuicStream, type StreamOwner } from './quic-stream.js';
@@ -67,6 +68,8 @@ export interface ConnectionOwner {
   /** A connection has ended; it may drain for a while yet. */
   noticeEnd(connection: EndpointConnection, end: ConnectionEnd): void;
   noticeHandlerError(error: unknown): void;
+  /** Feeds QUIC a packet outside of a batch. */
+  receive(connection: EndpointConnection, packet: Buffer, path: PathInfo): void;
 }
 
 export class EndpointConnection implements TimerEntry, StreamOwner {
@@ -104,6 +107,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** The path packets are expected on; another one is looked up in QUIC's own table. */
   path: PathInfo;
   sawOtherPath = false;
+  /** At a server whose client has moved. */
+  leftPaths: LeftPaths | undefined;
   readonly ids = new Set<string>();
   /** Accepted and not established yet. */
   isHandshaking = false;
@@ -473,18 +478,32 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
       this.#owner.table.provision(this);
       this.markDirty();
     }
-    if (this.sawOtherPath && this.quic.pollPeerMigrated()) {
-      this.sawOtherPath = false;
-      const before = this.path.from;
-      this.path = { from: this.peerAddress, to: this.path.to };
-      this.#handler.onMigrated?.(this, before);
+    if (this.sawOtherPath && this.quic.pollPeerMigrated()) this.#noticeMove();
+  }
+
+  #noticeMove(): void {
+    const before = this.path;
+    const from = this.peerAddress;
+    // There and back, for the sake of what was lost: left-paths.ts.
+    if (from.port === before.from.port && from.host === before.from.host) return;
+    this.sawOtherPath = false;
+    this.path = { from, to: before.to };
+    if (this.isServer) {
+      this.leftPaths ??= new LeftPaths({
+        ping: () => this.ping(),
+        receive: (packet, path) => this.#owner.receive(this, packet, path),
+        expected: () => this.path,
+      });
+      this.leftPaths.add(before);
     }
+    this.#handler.onMigrated?.(this, before.from);
   }
 
   /** Tells every stream and then the handler, whatever any of them throws. */
   #end(end: ConnectionEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.leftPaths?.stop();
     for (const stream of [...this.#streams.values()]) {
       this.#contain(() => stream.connectionEnded(end.code));
     }

@@ -129,10 +129,20 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
       if (!connection.acceptsPath(host)) return this.#drop('path_refused');
       path = { from: { host, port }, to: this.local };
       connection.sawOtherPath = true;
-    }
+    } else if (connection.leftPaths !== undefined && !isLong && connection.leftPaths.keeps(packet)) return;
+    this.#feed(connection, packet, path);
+  }
+
+  #feed(connection: EndpointConnection, packet: Buffer, path: PathInfo): void {
     if (!connection.quic.receive(packet, path)) this.#drop('rejected');
     else if (connection.noticeReceived(packet.length)) this.#deliverEarly(connection);
     this.#touch(connection);
+  }
+
+  receive(connection: EndpointConnection, packet: Buffer, path: PathInfo): void {
+    if (!this.table.has(connection)) return;
+    this.#feed(connection, packet, path);
+    this.markDirty(connection);
   }
 
   onBatchEnd(): void {
