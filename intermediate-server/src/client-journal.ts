@@ -3,17 +3,16 @@
 // of the event loop, and never waited for. A disk that fails costs the quick return, nothing else.
 
 import type { Logger } from '@ztna/protocol';
-import { aliveLine, entryLine, goneLine, JOURNAL_HEADER, MAX_JOURNAL_ENTRIES, parseJournal, type JournalEntry } from './journal-records.js';
+import { aliveLine, entryLine, goneLine, JOURNAL_HEADER, JOURNAL_LINES_PER_CLIENT, maxJournalBytes, parseJournal, SPARE_JOURNAL_LINES, type JournalEntry } from './journal-records.js';
+import { MAX_CONNECTIONS } from './limits-section.js';
 import { JournalFile, readJournal, type JournalStore } from './journal-file.js';
 
 /** Well within the journal's age limit, and how soon a disk that failed is tried again. */
 export const JOURNAL_ALIVE_MS = 10_000;
-/** The file is written anew once it has this many lines more than four for each client. */
-export const SPARE_JOURNAL_LINES = 1024;
 /** Writes under way, on the four threads Node has for them; what comes beyond is gathered into the next. */
 const MAX_WRITES = 16;
-/** Lines gathered behind a slow disk; beyond it the file is written anew instead, whose size the clients bound. */
-const MAX_PENDING_LINES = 2 * MAX_JOURNAL_ENTRIES;
+/** Lines gathered behind a slow disk for each client there may be; beyond it the file is written anew instead, whose size the clients bound. */
+const PENDING_LINES_PER_CLIENT = 2;
 
 export interface ClientJournalInit {
   /** Holds the text of `journalText(left)`. */
@@ -23,22 +22,24 @@ export interface ClientJournalInit {
   readonly wallClock: () => number;
   /** Clients of an earlier run that have yet to be told: kept until `forget`, in case this run is killed as well. */
   readonly left: readonly JournalEntry[];
+  /** As many as the relay takes connections. Default: `MAX_CONNECTIONS`. */
+  readonly maxClients?: number;
 }
 
 export const journalText = (entries: readonly JournalEntry[], nowEpochMs: number): string =>
   JOURNAL_HEADER + entries.map((entry) => entryLine(entry, nowEpochMs)).join('');
 
 /** What an earlier run left in the journal at `path`, and the journal of this run. Faults are logged, never thrown. */
-export const openJournal = async (path: string | undefined, log: Logger): Promise<{ journal?: ClientJournal; left: readonly JournalEntry[] }> => {
+export const openJournal = async (path: string | undefined, log: Logger, maxClients = MAX_CONNECTIONS): Promise<{ journal?: ClientJournal; left: readonly JournalEntry[] }> => {
   if (path === undefined) return { left: [] };
-  const read = readJournal(path);
-  const { entries: left, problem } = parseJournal(read.text, Date.now());
+  const read = readJournal(path, maxJournalBytes(maxClients));
+  const { entries: left, problem } = parseJournal(read.text, Date.now(), maxClients);
   const reason = read.problem ?? problem;
   if (reason !== undefined) log.warn('journal_ignored', { path, reason, clients: left.length });
   if (left.length > 0) log.info('clients_prompted', { clients: left.length });
   try {
     const store = await JournalFile.open(path, journalText(left, Date.now()));
-    return { journal: new ClientJournal({ store, log, wallClock: Date.now, left }), left };
+    return { journal: new ClientJournal({ store, log, wallClock: Date.now, left, maxClients }), left };
   } catch (error) {
     log.warn('journal_unwritable', { reason: (error as Error).message });
     return { left };
@@ -46,8 +47,11 @@ export const openJournal = async (path: string | undefined, log: Logger): Promis
 };
 
 export class ClientJournal {
+  /** Clients not recorded, for want of room: those of an earlier run that were not told yet took it. */
+  leftOut = 0;
   readonly #init: ClientJournalInit;
   readonly #clients: Map<string, JournalEntry>;
+  #maxClients: number;
   readonly #aliveTimer: NodeJS.Timeout;
   readonly #writes = new Set<Promise<void>>();
   #pending: string[] = [];
@@ -61,6 +65,7 @@ export class ClientJournal {
 
   constructor(init: ClientJournalInit) {
     this.#init = init;
+    this.#maxClients = init.maxClients ?? MAX_CONNECTIONS;
     this.#clients = new Map(init.left.map((entry) => [entry.token, entry]));
     this.#linesInFile = init.left.length;
     this.#aliveTimer = setInterval(() => this.noteAlive(), JOURNAL_ALIVE_MS).unref();
@@ -71,8 +76,16 @@ export class ClientJournal {
     return this.#clients.size;
   }
 
+  /** Another bound from now on; clients beyond a lower one stay recorded until they go. */
+  setMaxClients(maxClients: number): void {
+    this.#maxClients = maxClients;
+  }
+
   record(entry: JournalEntry): void {
-    if (this.#clients.size >= MAX_JOURNAL_ENTRIES && !this.#clients.has(entry.token)) return;
+    if (this.#clients.size >= this.#maxClients && !this.#clients.has(entry.token)) {
+      this.leftOut += 1;
+      return;
+    }
     this.#clients.set(entry.token, entry);
     this.#push(entryLine(entry, this.#init.wallClock()));
   }
@@ -124,17 +137,22 @@ export class ClientJournal {
     if (this.#failed) return;
     if (this.#isRewriting) {
       // The disk hangs. What the lines say is in memory too, and is written anew once it answers.
-      if (lines.length > MAX_PENDING_LINES) this.#pending = [];
-      this.#isRewriteDue ||= lines.length > MAX_PENDING_LINES;
+      if (lines.length > this.#maxPendingLines) this.#pending = [];
+      this.#isRewriteDue ||= lines.length > this.#maxPendingLines;
       return;
     }
     if (this.#isRewriteDue) return this.#rewrite();
     if (lines.length === 0) return;
-    if (lines.length > MAX_PENDING_LINES || this.#linesInFile + lines.length > 4 * this.#clients.size + SPARE_JOURNAL_LINES) return this.#rewrite();
+    const maxLines = JOURNAL_LINES_PER_CLIENT * this.#clients.size + SPARE_JOURNAL_LINES;
+    if (lines.length > this.#maxPendingLines || this.#linesInFile + lines.length > maxLines) return this.#rewrite();
     if (this.#writes.size >= MAX_WRITES) return;
     this.#pending = [];
     this.#linesInFile += lines.length;
     this.#track(this.#init.store.append(lines.join('')));
+  }
+
+  get #maxPendingLines(): number {
+    return PENDING_LINES_PER_CLIENT * this.#maxClients;
   }
 
   /** Lines from here on wait for the new file. */

@@ -66,6 +66,11 @@ export class Forwarder {
     this.#outbound[id]?.handleFlushed(now);
   }
 
+  /** Flows waiting in all queues, from now on. */
+  setMaxFlows(flows: number): void {
+    this.#budget.flows.setMaxFlows(flows);
+  }
+
   /** Bounds of each queue, from now on. */
   setLimits(limits: FairQueueLimits): void {
     this.#limits = limits;

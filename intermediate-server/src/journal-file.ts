@@ -4,7 +4,6 @@
 import { constants } from 'node:fs';
 import { open, rename, type FileHandle } from 'node:fs/promises';
 import { readBoundedFile, ZtnaError } from '@ztna/protocol';
-import { MAX_JOURNAL_BYTES } from './journal-records.js';
 
 export interface JournalStore {
   /** Appends may overlap; they lie in the file in the order of the calls. */
@@ -19,9 +18,9 @@ const OWNER_ONLY = 0o600;
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 /** What an earlier run left; empty when there is no such file. `problem` when there is one that cannot be used. */
-export const readJournal = (path: string): { text: string; problem?: string } => {
+export const readJournal = (path: string, maxBytes: number): { text: string; problem?: string } => {
   try {
-    return { text: readBoundedFile(path, { maxBytes: MAX_JOURNAL_BYTES }).toString('latin1') };
+    return { text: readBoundedFile(path, { maxBytes }).toString('latin1') };
   } catch (error) {
     const missing = error instanceof ZtnaError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
     return { text: '', ...(!missing && { problem: (error as Error).message }) };

@@ -7,6 +7,7 @@
 //   = <seconds since 1970>                                                  the relay lives
 
 import { isIP } from 'node:net';
+import { MAX_CONNECTIONS } from './limits-section.js';
 
 /** A client that an earlier run of the relay left behind. */
 export interface JournalEntry {
@@ -18,10 +19,13 @@ export interface JournalEntry {
   readonly port: number;
 }
 
-/** As many as the relay takes connections. */
-export const MAX_JOURNAL_ENTRIES = 12_000;
-/** The file is written anew at 4 × 12 000 + 1024 lines, each at most 102 bytes: 5 MB. */
-export const MAX_JOURNAL_BYTES = 8 * 1024 * 1024;
+/** Of a client's line: 2 + 12 digits + 3 + a token of 32 + 1 + an address of 60 + 1 + a port of 5 + 1. */
+export const MAX_JOURNAL_LINE_BYTES = 117;
+/** The file is written anew once it has so many lines for each client, and `SPARE_JOURNAL_LINES`. */
+export const JOURNAL_LINES_PER_CLIENT = 4;
+export const SPARE_JOURNAL_LINES = 1024;
+/** The most that a relay with so many connections leaves behind: 5.7 MB for the default of 12 000. */
+export const maxJournalBytes = (maxClients: number): number => (JOURNAL_LINES_PER_CLIENT * maxClients + SPARE_JOURNAL_LINES) * MAX_JOURNAL_LINE_BYTES;
 /** The idle timeout of 30 s, after which no client waits for the relay any more, and a minute for clocks that are set. */
 export const MAX_JOURNAL_AGE_MS = 90_000;
 
@@ -43,8 +47,11 @@ const ENTRY = /^\+ (\d{1,12}) ([ac]) ([0-9a-f]{32}) ([\w.:%]{2,60}) (\d{1,5})$/;
 const GONE = /^- ([0-9a-f]{32})$/;
 const ALIVE = /^= (\d{1,12})$/;
 
-/** Never throws. A journal that ends longer ago than `MAX_JOURNAL_AGE_MS`, or in the future, has no entries. */
-export const parseJournal = (text: string, nowEpochMs: number): ParsedJournal => {
+/**
+ * Never throws. A journal that ends longer ago than `MAX_JOURNAL_AGE_MS`, or in the future, has no entries.
+ * @param maxClients as many as the relay takes connections: who is beyond them could not come back anyway
+ */
+export const parseJournal = (text: string, nowEpochMs: number, maxClients = MAX_CONNECTIONS): ParsedJournal => {
   if (text === '') return { entries: [] };
   if (!text.startsWith(JOURNAL_HEADER)) return { entries: [], problem: 'it is no relay journal' };
   const entries = new Map<string, JournalEntry>();
@@ -56,7 +63,7 @@ export const parseJournal = (text: string, nowEpochMs: number): ParsedJournal =>
     const gone = GONE.exec(line)?.[1];
     const alive = entrySeconds ?? ALIVE.exec(line)?.[1];
     if (entrySeconds !== undefined && isIP(host) > 0 && isPort(Number(port))) {
-      if (entries.size < MAX_JOURNAL_ENTRIES || entries.has(token)) entries.set(token, { role: role === 'c' ? 'connector' : 'agent', token, host, port: Number(port) });
+      if (entries.size < maxClients || entries.has(token)) entries.set(token, { role: role === 'c' ? 'connector' : 'agent', token, host, port: Number(port) });
     } else if (gone !== undefined) entries.delete(gone);
     else if (entrySeconds !== undefined || alive === undefined) malformed += 1;
     if (alive !== undefined) lastSeen = Math.max(lastSeen, Number(alive) * 1000);

@@ -25,8 +25,8 @@ const runAlone = async (config: string, settings: RelaySettings, log: Logger): P
   const stopped = stopSignal();
   const socket = await openDatagramSocket(settings.listen, { mode: settings.udp });
   const onReload = ({ health: changed, tls }: RelaySettings): void => health?.apply({ settings: changed, tls });
-  const { server, reload, drain } = await openRelayProcess({ config, settings, socket, log, onReload });
-  const health = await openRelayHealth({ name: NAME, settings, families: relayMetrics({ server, reload }), authorities: () => server.authorities, log }).catch(
+  const { server, journal, reload, drain } = await openRelayProcess({ config, settings, socket, log, onReload });
+  const health = await openRelayHealth({ name: NAME, settings, families: relayMetrics({ server, journal, reload }), authorities: () => server.authorities, log }).catch(
     async (error: unknown) => {
       await server.close();
       throw error;

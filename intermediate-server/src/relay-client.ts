@@ -100,7 +100,7 @@ export class RelayClient implements ConnectionHandler {
   }
 
   onDelivered(connection: EndpointConnection): void {
-    if (connection.quic.account.isExcessive(this.#id !== undefined)) this.#endExcess(connection);
+    if (connection.quic.account.isExcessive(this.#id !== undefined, this.#server.limits.idleBytes)) this.#endExcess(connection);
     this.#server.pump();
   }
 

@@ -32,13 +32,15 @@ export interface RelayMetricsSources {
     readonly outcomes: RelayOutcomes;
     readonly authorities: { readonly revocations: { readonly size: number } };
   };
+  /** Undefined: none is kept. */
+  readonly journal?: { readonly leftOut: number } | undefined;
   readonly reload: Pick<LiveReload<ReloadableSettings>, 'applied' | 'refused' | 'outdated' | 'ageSeconds'>;
 }
 
-export const relayMetrics = ({ server, reload }: RelayMetricsSources): readonly MetricFamily[] => [
+export const relayMetrics = ({ server, journal, reload }: RelayMetricsSources): readonly MetricFamily[] => [
   ...datagramMetrics(server.machine.counters),
   ...packetMetrics(server),
-  ...limitMetrics(server),
+  ...limitMetrics(server, journal),
   ...populationMetrics(() => server.machine.stats()),
   ...outcomeMetrics(server.outcomes),
   ...reloadMetrics(server, reload),
@@ -83,13 +85,14 @@ const packetMetrics = (server: Pick<RelayMetricsSources['server'], 'packetDrops'
   ),
 ];
 
-const limitMetrics = (server: RelayMetricsSources['server']): MetricFamily[] => [
+const limitMetrics = (server: RelayMetricsSources['server'], journal: RelayMetricsSources['journal']): MetricFamily[] => [
   single('gauge', 'ztna_relay_queue_bytes', 'Memory of the datagrams that wait in all queues', () => server.forwarder.waitingBytes),
   single('gauge', 'ztna_relay_sources_tracked', 'Source addresses whose handshakes or connections are counted now', () => server.admission.sourcesTracked),
   single('gauge', 'ztna_relay_sources_overflow_connections', 'Connections of sources that found the table of sources full', () => server.admission.overflowConnections),
   single('gauge', 'ztna_relay_clients_paused', 'Clients whose control stream is left unread for a moment, for sending faster than allowed', () => server.pauses.size),
   single('counter', 'ztna_relay_stateless_resets_total', 'Stateless resets sent to peers of connections from before a restart', () => server.resets?.sent ?? 0),
   single('counter', 'ztna_relay_stateless_resets_limited_total', 'Stateless resets not sent, for their rate', () => server.resets?.rateLimited ?? 0),
+  single('counter', 'ztna_relay_journal_left_out_total', 'Clients not written down for a restart, the journal being full', () => journal?.leftOut ?? 0),
 ];
 
 const populationMetrics = (stats: () => RelayStats): MetricFamily[] => [

@@ -2,7 +2,7 @@
 // the server on a socket, its journal, live reload, status on a signal.
 
 import { describeUdp, ExpiryWarnings, formatAddress, formatIdentity, LiveReload, reportStatusOnSignal, type Logger, type UdpSocket, type WorkerPlace } from '@ztna/protocol';
-import { openJournal } from './client-journal.js';
+import { openJournal, type ClientJournal } from './client-journal.js';
 import { warnOfUnknownNames } from './policy-names.js';
 import { loadRelaySettings, needsRestart, type RelaySettings } from './relay-config.js';
 import { RelayServer } from './relay-server.js';
@@ -21,6 +21,7 @@ export interface RelayProcessInit {
 
 export interface RelayProcess {
   readonly server: RelayServer;
+  readonly journal: ClientJournal | undefined;
   /** Not yet started. */
   readonly reload: LiveReload<RelaySettings>;
   /** Lets sessions finish, up to the configured time or until `hurry` settles, and releases everything. */
@@ -29,7 +30,7 @@ export interface RelayProcess {
 
 /** From here on packets are answered. The caller has the address, so nobody else uses the journal. */
 export const openRelayProcess = async ({ config, settings, socket, log, worker, onReload }: RelayProcessInit): Promise<RelayProcess> => {
-  const { journal, left } = await openJournal(workerJournal(settings.journalPath, worker), log);
+  const { journal, left } = await openJournal(workerJournal(settings.journalPath, worker), log, settings.limits.maxConnections);
   const server = new RelayServer({ ...settings, log, socket, journal, worker });
   // A process that is one of several leaves it to its parent to say that the relay listens.
   log.info(worker ? 'worker_listening' : 'listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
@@ -58,7 +59,7 @@ export const openRelayProcess = async ({ config, settings, socket, log, worker, 
     await server.close();
     log.info('stopped', { datagrams: server.machine.counters.totals(), packetDrops: server.packetDrops });
   };
-  return { server, reload, drain };
+  return { server, journal, reload, drain };
 };
 
 /** Each worker has a file of its own; the first one that of a relay without workers. */

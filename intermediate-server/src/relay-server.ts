@@ -99,6 +99,7 @@ export class RelayServer {
   readonly #turnedAway: TurnedAway;
   /** The machine's own object: what is written here holds for its next decision. */
   readonly #machineLimits: RelayLimits;
+  #limits: RelayServerLimits;
   #retryKey: Buffer | undefined;
   #onDrained: (() => void) | undefined;
   readonly #journal: ClientJournal | undefined;
@@ -109,6 +110,7 @@ export class RelayServer {
     this.#journal = journal;
     this.#turnedAway = new TurnedAway(log);
     this.#machineLimits = { ...limits.machine };
+    this.#limits = limits;
     this.#retryKey = retryKey;
     this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
     // Beside the keyring, not in it: a reload must not bring a used token back to life.
@@ -141,6 +143,7 @@ export class RelayServer {
         retryKeys: createRetryKeys(retryKey),
         maxConnections: limits.maxConnections,
         validations: limits.validations,
+        resets: limits.resets,
         admission: this.admission,
         resetKey: ResetKey.derive(tls.keyPem),
         worker,
@@ -168,6 +171,11 @@ export class RelayServer {
   /** Answers to packets of connections from before a restart. */
   get resets(): Endpoint['resets'] {
     return this.#endpoint.resets;
+  }
+
+  /** Those in force. */
+  get limits(): RelayServerLimits {
+    return this.#limits;
   }
 
   /** What clients are judged by now. */
@@ -205,7 +213,11 @@ export class RelayServer {
     // Buckets and queues keep what they hold as far as it fits; `queues.total` is set aside at the start.
     this.machine.setRates(new ConnectionRateTable(limits.rates), performance.now());
     this.forwarder.setLimits(limits.queue);
-    this.#endpoint.updateServer({ maxConnections: limits.maxConnections, validations: limits.validations });
+    this.forwarder.setMaxFlows(limits.budget.flows);
+    this.#endpoint.updateServer({ maxConnections: limits.maxConnections, validations: limits.validations, resets: limits.resets });
+    this.#prompts?.setRate(limits.promptsPerSecond);
+    this.#journal?.setMaxClients(limits.maxConnections);
+    this.#limits = limits;
   }
 
   /** An unchanged file changes no keys: random ones would else be thrown away with every reload. */
@@ -258,6 +270,7 @@ export class RelayServer {
     this.#prompts?.stop();
     this.#prompts = new ReturnPrompts(left, {
       random: Math.random,
+      perSecond: this.#limits.promptsPerSecond,
       send: ({ token, host, port }) => {
         this.#endpoint.resets?.send(Buffer.from(token, 'hex'), host, port);
         this.#journal?.forget(token);

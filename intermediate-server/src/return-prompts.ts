@@ -6,24 +6,29 @@ import type { JournalEntry } from './journal-records.js';
 /** Each leads to a handshake, 1.6 ms of one core (measured): two thirds of it. 12 000 clients are told in 30 s. */
 export const PROMPTS_PER_SECOND = 400;
 export const PROMPT_INTERVAL_MS = 20;
-const PROMPTS_PER_INTERVAL = (PROMPTS_PER_SECOND * PROMPT_INTERVAL_MS) / 1000;
 
 export interface ReturnPromptsInit {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly send: (entry: JournalEntry) => void;
+  /** Default: `PROMPTS_PER_SECOND`. */
+  readonly perSecond?: number;
 }
 
 export class ReturnPrompts {
   readonly #queue: JournalEntry[];
   readonly #send: (entry: JournalEntry) => void;
+  #perSecond: number;
+  /** Prompts that may be sent, a part of one included: the rate need not be whole in an interval. */
+  #allowance = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** Starts at once. Each entry is sent once: connectors first, as agents can do nothing without them, each role in random order. */
-  constructor(entries: readonly JournalEntry[], { random, send }: ReturnPromptsInit) {
+  constructor(entries: readonly JournalEntry[], { random, send, perSecond = PROMPTS_PER_SECOND }: ReturnPromptsInit) {
     const ofRole = (role: JournalEntry['role']): JournalEntry[] => shuffled(entries.filter((entry) => entry.role === role), random);
     this.#queue = [...ofRole('connector'), ...ofRole('agent')].reverse();
     this.#send = send;
+    this.#perSecond = perSecond;
     this.#turn();
   }
 
@@ -32,17 +37,24 @@ export class ReturnPrompts {
     return this.#queue.length;
   }
 
+  /** Another pace from the next interval on. */
+  setRate(perSecond: number): void {
+    this.#perSecond = perSecond;
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.#queue.length = 0;
   }
 
   readonly #turn = (): void => {
-    for (let n = 0; n < PROMPTS_PER_INTERVAL; n++) {
+    this.#allowance = (this.#allowance % 1) + (this.#perSecond * PROMPT_INTERVAL_MS) / 1000;
+    for (let n = Math.floor(this.#allowance); n > 0; n--) {
       const entry = this.#queue.pop();
       if (!entry) return;
       this.#send(entry);
     }
+    if (this.#queue.length === 0) return;
     // A late timer makes it slower, never faster.
     this.#timer = setTimeout(this.#turn, PROMPT_INTERVAL_MS);
   };

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { ClientJournal, JOURNAL_HEADER, JournalFile, MAX_JOURNAL_ENTRIES, openJournal, parseJournal, SPARE_JOURNAL_LINES, type JournalEntry, type JournalStore } from '@ztna/intermediate-server';
+import { ClientJournal, entryLine, JOURNAL_HEADER, JournalFile, MAX_CONNECTIONS, MAX_JOURNAL_LINE_BYTES, maxJournalBytes, openJournal, parseJournal, SPARE_JOURNAL_LINES, type JournalEntry, type JournalStore } from '@ztna/intermediate-server';
 import type { Logger } from '@ztna/protocol';
 
 const NOW = 1_800_000_000_000;
@@ -183,10 +183,37 @@ t.test('the sign of life is written while there are clients, and only then', asy
 
 t.test('names no more clients than it may', async (t) => {
   const { journal } = startJournal(t);
-  for (let n = 0; n < MAX_JOURNAL_ENTRIES + 10; n++) journal.record(client(n));
-  t.equal(journal.size, MAX_JOURNAL_ENTRIES);
+  for (let n = 0; n < MAX_CONNECTIONS + 10; n++) journal.record(client(n));
+  t.equal(journal.size, MAX_CONNECTIONS);
   journal.record({ ...client(1), port: 9 });
-  t.equal(journal.size, MAX_JOURNAL_ENTRIES);
+  t.equal(journal.size, MAX_CONNECTIONS);
+  t.equal(journal.leftOut, 10, 'counted');
+});
+
+t.test('names as many clients as the relay takes connections, also after that changes', async (t) => {
+  const { journal } = startJournal(t);
+  journal.setMaxClients(2);
+  for (let n = 0; n < 5; n++) journal.record(client(n));
+  t.equal(journal.size, 2);
+  journal.setMaxClients(4);
+  for (let n = 0; n < 5; n++) journal.record(client(n));
+  t.equal(journal.size, 4);
+  journal.setMaxClients(1);
+  t.equal(journal.size, 4, 'nobody is forgotten for a lower one');
+});
+
+t.test('what a relay of many clients left behind is read back whole', async (t) => {
+  const path = join(t.testdir({}), 'relay.journal');
+  const entries = Array.from({ length: 3 }, (_, n) => client(n));
+  const lines = entries.map((entry) => entryLine(entry, Date.now()));
+  writeFileSync(path, JOURNAL_HEADER + lines.join(''), { mode: 0o600 });
+  const { log } = fakeLog();
+  const few = await openJournal(path, log, 2);
+  t.equal(few.left.length, 2, 'those beyond what it takes could not come back');
+  await few.journal?.close();
+  const many = 100_000;
+  t.ok(Buffer.byteLength(entryLine({ role: 'connector', token: 'f'.repeat(32), host: `${'ffff:'.repeat(7)}ffff`, port: 65_535 }, Date.now())) <= MAX_JOURNAL_LINE_BYTES);
+  t.ok(maxJournalBytes(many) >= 4 * many * MAX_JOURNAL_LINE_BYTES, 'the file may be as large as the clients make it');
 });
 
 t.test('closing in good order leaves nobody to be told', async (t) => {

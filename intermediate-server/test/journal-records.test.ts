@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import t from 'tap';
-import { aliveLine, entryLine, goneLine, JOURNAL_HEADER, MAX_JOURNAL_AGE_MS, MAX_JOURNAL_ENTRIES, parseJournal, type JournalEntry } from '@ztna/intermediate-server';
+import { aliveLine, entryLine, goneLine, JOURNAL_HEADER, MAX_JOURNAL_AGE_MS, MAX_CONNECTIONS, parseJournal, type JournalEntry } from '@ztna/intermediate-server';
 
 const NOW = 1_800_000_000_000;
 const tokenOf = (n: number): string => n.toString(16).padStart(32, '0');
@@ -68,8 +68,8 @@ t.test('what is no journal is said to be none; an empty file is nothing to speak
 });
 
 t.test('names at most as many clients as a relay can have', async (t) => {
-  const lines = Array.from({ length: MAX_JOURNAL_ENTRIES + 5 }, (_, n) => entryLine({ ...ALICE, token: tokenOf(n) }, NOW));
-  t.equal(parseJournal(JOURNAL_HEADER + lines.join(''), NOW).entries.length, MAX_JOURNAL_ENTRIES);
+  const lines = Array.from({ length: MAX_CONNECTIONS + 5 }, (_, n) => entryLine({ ...ALICE, token: tokenOf(n) }, NOW));
+  t.equal(parseJournal(JOURNAL_HEADER + lines.join(''), NOW).entries.length, MAX_CONNECTIONS);
 });
 
 t.test('no text makes it throw, or name a client that could not be one', (t) => {

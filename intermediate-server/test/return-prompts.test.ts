@@ -9,7 +9,7 @@ const BATCH = (PROMPTS_PER_SECOND * PROMPT_INTERVAL_MS) / 1000;
 const clients = (count: number): JournalEntry[] =>
   Array.from({ length: count }, (_, n) => ({ role: n % 4 === 0 ? 'connector' : 'agent', token: String(n), host: '192.0.2.1', port: 1 + n }));
 
-const start = (t: Test, entries: readonly JournalEntry[], seed = 1): { sent: JournalEntry[]; done: Promise<void>; prompts: ReturnPrompts } => {
+const start = (t: Test, entries: readonly JournalEntry[], seed = 1, perSecond?: number): { sent: JournalEntry[]; done: Promise<void>; prompts: ReturnPrompts } => {
   const sent: JournalEntry[] = [];
   let finish: () => void = () => undefined;
   const done = new Promise<void>((resolve) => (finish = resolve));
@@ -17,7 +17,7 @@ const start = (t: Test, entries: readonly JournalEntry[], seed = 1): { sent: Jou
     sent.push(entry);
     if (sent.length === entries.length) finish();
   };
-  const prompts = new ReturnPrompts(entries, { random: seededRandom(seed), send });
+  const prompts = new ReturnPrompts(entries, { random: seededRandom(seed), send, ...(perSecond !== undefined && { perSecond }) });
   t.teardown(() => prompts.stop());
   return { sent, done, prompts };
 };
@@ -43,6 +43,20 @@ t.test('keeps the pace: one batch at once, and never two without the interval be
   const took = performance.now() - began;
   // Node's timers may be a millisecond early each.
   t.ok(took >= 4 * (PROMPT_INTERVAL_MS - 1), `${took} ms`);
+});
+
+t.test('keeps a configured pace, one that is not whole in an interval included, and takes up another', async (t) => {
+  const slow = 1000 / PROMPT_INTERVAL_MS / 2;
+  const { sent, done, prompts } = start(t, clients(20), 1, slow);
+  t.equal(sent.length, 0, 'half a prompt an interval: the first one is due after the second');
+  await new Promise<void>((resolve) => {
+    const look = (): void => void (sent.length > 0 ? resolve() : setTimeout(look, 1));
+    look();
+  });
+  t.equal(sent.length, 1);
+  prompts.setRate(100_000);
+  await done;
+  t.equal(prompts.left, 0);
 });
 
 t.test('stops when the relay does', async (t) => {

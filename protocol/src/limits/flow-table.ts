@@ -55,7 +55,7 @@ const MIN_BUCKETS = 64;
 
 /** All flows of all queues that share a budget. */
 export class FlowTable {
-  readonly #maxFlows: number;
+  #maxFlows: number;
   #buckets: (Flow | undefined)[] = new Array<Flow | undefined>(MIN_BUCKETS).fill(undefined);
   #size = 0;
   #spare: Flow | undefined;
@@ -69,6 +69,11 @@ export class FlowTable {
     return this.#size;
   }
 
+  /** Another bound from now on; flows beyond a lower one stay until they are empty. */
+  setMaxFlows(maxFlows: number): void {
+    this.#maxFlows = maxFlows;
+  }
+
   find(queue: FlowOwner, slot: number): Flow | undefined {
     let flow = this.#buckets[hash(queue.id, slot) & (this.#buckets.length - 1)];
     while (flow && (flow.slot !== slot || flow.queue !== queue)) flow = flow.chained;
@@ -77,7 +82,7 @@ export class FlowTable {
 
   /** A fresh flow, in no list; undefined when there are as many as there may be. `find` has not found it. */
   add(queue: FlowOwner, slot: number): Flow | undefined {
-    if (this.#size === this.#maxFlows) return undefined;
+    if (this.#size >= this.#maxFlows) return undefined;
     if (this.#size === this.#buckets.length) this.#resize(this.#buckets.length * 2);
     const flow = this.#takeSpare();
     flow.queue = queue;

@@ -27,6 +27,8 @@ export interface ServerInit {
   readonly admission?: Admission;
   /** With it, peers of an earlier run of this process are told at once that their connections are gone. */
   readonly resetKey?: ResetKey;
+  /** How often they are told so. Default: `DEFAULT_RESET_RATE`. */
+  readonly resets?: Rate;
   /** Among several that share the socket's port, by connection id (worker-steering.ts); needs a `resetKey`. Default: alone. */
   readonly worker?: WorkerPlace | undefined;
   /** A peer with a validated address was turned away, and the drop counted. */
@@ -36,7 +38,7 @@ export interface ServerInit {
 }
 
 /** What may change while the endpoint runs. Retry tokens sealed with earlier keys stay good for as long as they would have been. */
-export type ServerChanges = Partial<Pick<ServerInit, 'config' | 'resetKey' | 'retryKeys' | 'validations' | 'maxConnections'>>;
+export type ServerChanges = Partial<Pick<ServerInit, 'config' | 'resetKey' | 'retryKeys' | 'resets' | 'validations' | 'maxConnections'>>;
 
 export interface EndpointInit {
   readonly socket: DatagramSocket;

@@ -58,7 +58,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.turnAt = performance.now();
     this.#runs = new PacketRuns(socket);
     this.table = new ConnectionTable(server?.worker);
-    this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, this.turnAt, server.worker);
+    this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, this.turnAt, server.worker, server.resets);
     this.#firstContact = new FirstContact(this.#runs, server ?? { retry: true }, this.resets?.firstId);
     this.#wheel = new TimerWheel(this.turnAt);
     this.#timer = new WheelTimer(this.#wheel, () => this.#advanceTimers());
@@ -95,6 +95,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#server = { ...this.#server, ...changes };
     this.#firstContact.update(changes);
     if (changes.resetKey) this.resets?.setKey(changes.resetKey);
+    if (changes.resets) this.resets?.setRate(changes.resets);
   }
 
   /**

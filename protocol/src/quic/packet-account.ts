@@ -12,7 +12,7 @@ const PACKET_OVERHEAD_BYTES = 40;
 export const MAX_HANDSHAKE_BYTES = 128 * 1024;
 
 /**
- * Beside the share below. Address changes, lost control messages sent again and acknowledgements full of gaps come to
+ * The default, beside the share below. Address changes, lost control messages sent again and acknowledgements full of gaps come to
  * some hundred bytes a minute; 64 connections of one source holding this much are 256 MiB.
  */
 export const MAX_IDLE_BYTES = 4 * 1024 * 1024;
@@ -47,8 +47,11 @@ export class PacketAccount {
     this.#useful += bytes;
   }
 
-  /** The peer makes QUIC hold, or may, what nobody asked for: end the connection, which frees it. */
-  isExcessive(established: boolean): boolean {
-    return this.#idle > (established ? MAX_IDLE_BYTES + this.#useful * IDLE_SHARE : MAX_HANDSHAKE_BYTES);
+  /**
+   * The peer makes QUIC hold, or may, what nobody asked for: end the connection, which frees it.
+   * @param maxIdleBytes for an established one
+   */
+  isExcessive(established: boolean, maxIdleBytes = MAX_IDLE_BYTES): boolean {
+    return this.#idle > (established ? maxIdleBytes + this.#useful * IDLE_SHARE : MAX_HANDSHAKE_BYTES);
   }
 }

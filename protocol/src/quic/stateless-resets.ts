@@ -5,7 +5,7 @@
 // that this relay's key made, never to those of a connection that lives (§21.11), and at a bounded rate.
 
 import { randomBytes } from 'node:crypto';
-import { BucketRate, TokenBucket } from '../limits/token-bucket.js';
+import { BucketRate, TokenBucket, type Rate } from '../limits/token-bucket.js';
 import { RESET_TOKEN_BYTES, type ConnectionFamily, type ResetKey } from './connection-families.js';
 import type { WorkerPlace } from '../wire/control-messages.js';
 import type { PacketRuns } from './packet-runs.js';
@@ -16,8 +16,7 @@ export const MIN_RESET_CAUSE_BYTES = 43;
 /** Looks like any short packet: 1 flags + 16 id + 4 packet number + 5 payload + 16 tag. */
 export const RESET_BYTES = 42;
 /** As many handshakes a second as follow are well within what one core does; 21 kB/s if all is abuse. */
-export const RESETS_PER_SECOND = 500;
-export const RESET_BURST = 500;
+export const DEFAULT_RESET_RATE: Rate = { perSecond: 500, burst: 500 };
 
 /**
  * Packets of connections from before a restart are answered for so long after it, ms: twice the idle timeout, after which
@@ -36,18 +35,20 @@ export class StatelessResets {
   rateLimited = 0;
   readonly #runs: PacketRuns;
   readonly #live = new Set<string>();
+  readonly #rate: BucketRate;
   readonly #bucket: TokenBucket;
   readonly #place: WorkerPlace | undefined;
   readonly #until: number;
   #key: ResetKey;
 
   /** `now` in ms, monotonic. */
-  constructor(key: ResetKey, runs: PacketRuns, now: number, place?: WorkerPlace) {
+  constructor(key: ResetKey, runs: PacketRuns, now: number, place?: WorkerPlace, rate = DEFAULT_RESET_RATE) {
     this.#place = place;
     this.#until = now + RESET_WINDOW_MS;
     this.#key = key;
     this.#runs = runs;
-    this.#bucket = new TokenBucket(new BucketRate({ perSecond: RESETS_PER_SECOND, burst: RESET_BURST }), now);
+    this.#rate = new BucketRate(rate);
+    this.#bucket = new TokenBucket(this.#rate, now);
   }
 
   /** A first id for a connection that may come to be. */
@@ -56,6 +57,11 @@ export class StatelessResets {
   /** For new connections; those that stand keep theirs. */
   setKey(key: ResetKey): void {
     this.#key = key;
+  }
+
+  /** Another rate from now on; refills nothing. */
+  setRate(rate: Rate): void {
+    this.#rate.change(rate);
   }
 
   /** Undefined for an id that was made before the key changed. */

@@ -220,10 +220,18 @@ t.test('says when new sessions are to be refused, well before it drops', async (
 });
 
 t.test('past the number of flows a new session is refused and counted, known ones go on', async (t) => {
-  const { queue, drops } = fixture(undefined, new QueueBudget({ ...DEFAULT_QUEUE_BUDGET, bytes: 2 ** 20, flows: 2 }));
+  const budget = new QueueBudget({ ...DEFAULT_QUEUE_BUDGET, bytes: 2 ** 20, flows: 2 });
+  const { queue, drops } = fixture(undefined, budget);
   for (const slot of [1, 2, 3, 1, 2, 3]) queue.enqueue(slot, datagram(slot, 0, 100), 0);
   t.strictSame(drops.counts, { queue_budget: 2 });
   t.equal(queue.datagrams, 4);
+  budget.flows.setMaxFlows(1);
+  for (const slot of [1, 2, 3]) queue.enqueue(slot, datagram(slot, 0, 100), 0);
+  t.strictSame(drops.counts, { queue_budget: 3 }, 'a lower bound turns nobody out');
+  budget.flows.setMaxFlows(3);
+  queue.enqueue(3, datagram(3, 0, 100), 0);
+  t.strictSame(drops.counts, { queue_budget: 3 });
+  t.equal(queue.datagrams, 7);
 });
 
 t.test('two queues that use the same slot number keep their datagrams apart', async (t) => {

@@ -33,6 +33,13 @@ for (const [who, conn] of [['agent', AGENT], ['connector', CONNECTOR]] as const)
   });
 }
 
+t.test('another time holds for sessions that are open', (t) => {
+  const { relay } = withSession();
+  relay.limits.sessionIdleMs = 60_000;
+  t.match(events(pass(relay, 60_000 + SWEEP_MS)), [{ name: 'session_closed', code: 'session_idle' }]);
+  t.end();
+});
+
 t.test('datagrams that are not forwarded do not count as use', (t) => {
   const { relay, session } = withSession();
   const seen = [];

@@ -17,16 +17,16 @@ const CHUNK_GAP_MS = 10;
 export class IdleSweep {
   readonly #sessions: ReadonlySet<Session>;
   readonly #table: SessionTable<Session>;
-  readonly #idlePasses: number;
+  readonly #idleMs: () => number;
   #pass: Iterator<Session, undefined> | undefined;
   #passBegan = 0;
   #due: number | undefined;
 
-  /** @param idleMs how long a session may lie unused; passes are counted, so that it is kept to a `SESSION_SWEEP_MS` */
-  constructor(sessions: ReadonlySet<Session>, table: SessionTable<Session>, idleMs: number) {
+  /** @param idleMs how long a session may lie unused, asked at every look; passes are counted, so that it is kept to a `SESSION_SWEEP_MS` */
+  constructor(sessions: ReadonlySet<Session>, table: SessionTable<Session>, idleMs: () => number) {
     this.#sessions = sessions;
     this.#table = table;
-    this.#idlePasses = Math.max(1, Math.ceil(idleMs / SESSION_SWEEP_MS));
+    this.#idleMs = idleMs;
   }
 
   /** When `takeIdle` has something to look at, in the caller's milliseconds; undefined without sessions. */
@@ -49,6 +49,7 @@ export class IdleSweep {
       this.#passBegan = now;
     }
     const idle: Session[] = [];
+    const idlePasses = Math.max(1, Math.ceil(this.#idleMs() / SESSION_SWEEP_MS));
     for (let n = 0; n < SESSION_SWEEP_CHUNK; n += 1) {
       const next = this.#pass.next();
       if (next.done) {
@@ -56,18 +57,18 @@ export class IdleSweep {
         this.#due = Math.max(this.#passBegan + SESSION_SWEEP_MS, now + CHUNK_GAP_MS);
         return idle;
       }
-      if (this.#isIdle(next.value)) idle.push(next.value);
+      if (this.#isIdle(next.value, idlePasses)) idle.push(next.value);
     }
     this.#due = now + CHUNK_GAP_MS;
     return idle;
   }
 
   /** Pending sessions have a deadline of their own. */
-  #isIdle(session: Session): boolean {
+  #isIdle(session: Session, idlePasses: number): boolean {
     if (!session.established) return false;
     const used = this.#table.takeUsed(session.agentSlot);
     if (this.#table.takeUsed(session.connectorSlot) || used) session.quietPasses = 0;
     else session.quietPasses += 1;
-    return session.quietPasses >= this.#idlePasses;
+    return session.quietPasses >= idlePasses;
   }
 }

@@ -49,7 +49,7 @@ export class SessionBroker {
     this.#components = components;
     this.#policy = components.policy;
     this.#pending = new DeadlineList(() => components.limits.acceptTimeoutMs);
-    this.#sweep = new IdleSweep(this.#sessions, components.table, components.limits.sessionIdleMs);
+    this.#sweep = new IdleSweep(this.#sessions, components.table, () => components.limits.sessionIdleMs);
   }
 
   /** Sessions, pending ones included. */
