@@ -13,6 +13,8 @@ export interface PausedClient {
 }
 
 export class ControlPauses {
+  /** Pauses since the start. */
+  total = 0;
   readonly #paused = new DeadlineList<PausedClient>(() => CONTROL_PAUSE_MS);
   #timer: NodeJS.Timeout | undefined;
 
@@ -22,6 +24,7 @@ export class ControlPauses {
 
   /** The client is told to read on when its time is up. It is paused only once at a time. */
   add(client: PausedClient): void {
+    this.total += 1;
     this.#paused.set(client, performance.now());
     this.#arm();
   }

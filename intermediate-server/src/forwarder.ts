@@ -10,6 +10,7 @@ import {
   type EndpointConnection,
   type FairQueueLimits,
   type QueueBudget,
+  type QueueLimitsReached,
   type RelayMachine,
 } from '@ztna/protocol';
 
@@ -33,6 +34,11 @@ export class Forwarder {
   /** Bytes of memory they occupy, a slot for each. */
   get waitingBytes(): number {
     return this.#budget.bytes;
+  }
+
+  /** Datagrams dropped for each bound. */
+  get limitsReached(): Readonly<QueueLimitsReached> {
+    return this.#budget.limitsReached;
   }
 
   /** @param id free, and the connection's until `remove` */

@@ -2,6 +2,7 @@
 export * from './policy-names.js';
 export * from './control-pauses.js';
 export * from './limits-section.js';
+export * from './limit-metrics.js';
 export * from './relay-config.js';
 export * from './relay-server.js';
 export * from './journal-records.js';

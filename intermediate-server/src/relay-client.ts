@@ -116,6 +116,8 @@ export class RelayClient implements ConnectionHandler {
     this.control?.stop();
     this.#server.pauses.remove(this);
     if (this.#id === undefined) return this.#refused(end);
+    this.#server.outcomes.endConnection(end);
+    if (end.by === 'timeout') this.#server.clientLimits.idleTimeout += 1;
     this.#server.machine.handleDisconnected(this.#id, performance.now());
     this.#server.release(this.#id);
     this.#id = undefined;
@@ -130,6 +132,7 @@ export class RelayClient implements ConnectionHandler {
 
   /** QUIC holds of this client what no bound of its own covers; the end of the connection frees it. */
   #endExcess(connection: EndpointConnection): void {
+    this.#server.clientLimits.unproductiveBytes += 1;
     const code = 'protocol_error';
     const reason = 'sends QUIC much that is neither a message nor a datagram nor an acknowledgement due';
     if (this.#id === undefined) connection.close(code, reason);

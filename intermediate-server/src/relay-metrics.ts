@@ -5,12 +5,14 @@ import {
   byLabel,
   DROP_REASON_NAMES,
   failureFamily,
+  OUTCOMES,
   outcomeFamily,
   PACKET_DROP_REASONS,
   processCpuSeconds,
   single,
   type DatagramCounters,
   type MetricFamily,
+  type OutcomeCounter,
   type PacketDropReason,
   type RelayMachine,
   type RelayStats,
@@ -19,10 +21,11 @@ import {
   type SourceAdmission,
   type StatelessResets,
 } from '@ztna/protocol';
-import type { RelayOutcomes } from './relay-outcomes.js';
+import { limitReachedFamily, type LimitSources } from './limit-metrics.js';
+import { ENDED_BY, type EndedBy, type RelayOutcomes } from './relay-outcomes.js';
 
 export interface RelayMetricsSources {
-  readonly server: {
+  readonly server: LimitSources & {
     readonly machine: Pick<RelayMachine, 'counters' | 'stats'>;
     readonly packetDrops: Readonly<Record<PacketDropReason, number>>;
     readonly admission: Pick<SourceAdmission, 'sourcesTracked' | 'overflowConnections'>;
@@ -86,6 +89,7 @@ const packetMetrics = (server: Pick<RelayMetricsSources['server'], 'packetDrops'
 ];
 
 const limitMetrics = (server: RelayMetricsSources['server'], journal: RelayMetricsSources['journal']): MetricFamily[] => [
+  limitReachedFamily(server),
   single('gauge', 'ztna_relay_queue_bytes', 'Memory of the datagrams that wait in all queues', () => server.forwarder.waitingBytes),
   single('gauge', 'ztna_relay_sources_tracked', 'Source addresses whose handshakes or connections are counted now', () => server.admission.sourcesTracked),
   single('gauge', 'ztna_relay_sources_overflow_connections', 'Connections of sources that found the table of sources full', () => server.admission.overflowConnections),
@@ -112,6 +116,9 @@ const outcomeMetrics = (outcomes: RelayOutcomes): MetricFamily[] => [
   outcomeFamily('ztna_relay_sessions_closed_total', 'Sessions that were open and ended', outcomes.sessionEnds),
   failureFamily('ztna_relay_rights_withdrawn_total', 'Clients disconnected because what their connection rested on is gone', outcomes.withdrawals),
   failureFamily('ztna_relay_control_faults_total', 'Bytes on control streams that were no message', outcomes.controlFaults),
+  failureFamily('ztna_relay_messages_refused_total', 'Control messages that were well-formed and not acted on', outcomes.messageRefusals),
+  failureFamily('ztna_relay_session_failovers_total', 'Connectors that did not take a session, when another was asked', outcomes.failovers),
+  connectionEndFamily(outcomes.connectionEnds),
   {
     type: 'histogram',
     name: 'ztna_relay_revocation_seconds',
@@ -119,6 +126,20 @@ const outcomeMetrics = (outcomes: RelayOutcomes): MetricFamily[] => [
     read: (emit) => emit(outcomes.revocation),
   },
 ];
+
+const connectionEndFamily = (ends: Readonly<Record<EndedBy, OutcomeCounter>>): MetricFamily => ({
+  type: 'counter',
+  name: 'ztna_relay_connections_ended_total',
+  help: 'Connections that ended after their handshake, by who ended them and why',
+  labels: { by: { values: ENDED_BY }, code: OUTCOMES },
+  read: (emit) => {
+    for (const by of ENDED_BY)
+      for (const code of OUTCOMES.values) {
+        const total = ends[by].of(code);
+        if (total > 0) emit(total, { by, code });
+      }
+  },
+});
 
 const reloadMetrics = (server: Pick<RelayMetricsSources['server'], 'authorities'>, reload: RelayMetricsSources['reload']): MetricFamily[] => [
   byLabel(

@@ -51,6 +51,7 @@ import { clientFault, type Authorities, type ShownCertificate } from './client-r
 import { ControlPauses } from './control-pauses.js';
 import { Forwarder } from './forwarder.js';
 import type { JournalEntry } from './journal-records.js';
+import type { ClientLimitsReached } from './limit-metrics.js';
 import type { RelayServerLimits } from './limits-section.js';
 import { RelayClient } from './relay-client.js';
 import { RelayOutcomes } from './relay-outcomes.js';
@@ -87,6 +88,7 @@ export class RelayServer {
   readonly #revocationTimer = new RevocationTimer(this.outcomes.revocation);
   readonly forwarder: Forwarder;
   readonly pauses = new ControlPauses();
+  readonly clientLimits: ClientLimitsReached = { idleTimeout: 0, unproductiveBytes: 0 };
   /** Gauges of sources and handshakes. */
   readonly admission: SourceAdmission;
   readonly #endpoint: Endpoint;
@@ -171,6 +173,11 @@ export class RelayServer {
   /** Answers to packets of connections from before a restart. */
   get resets(): Endpoint['resets'] {
     return this.#endpoint.resets;
+  }
+
+  /** Clients of the run before that had to wait until they were told to return. */
+  get promptsPutOff(): number {
+    return this.#prompts?.putOff ?? 0;
   }
 
   /** Those in force. */

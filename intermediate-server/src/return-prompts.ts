@@ -16,6 +16,8 @@ export interface ReturnPromptsInit {
 }
 
 export class ReturnPrompts {
+  /** Prompts that could not be sent at once. */
+  readonly putOff: number;
   readonly #queue: JournalEntry[];
   readonly #send: (entry: JournalEntry) => void;
   #perSecond: number;
@@ -30,6 +32,7 @@ export class ReturnPrompts {
     this.#send = send;
     this.#perSecond = perSecond;
     this.#turn();
+    this.putOff = this.left;
   }
 
   /** Entries that have yet to be sent. */

@@ -87,6 +87,7 @@ export * from './token/replay-log.js';
 export * from './machine/datagram-counters.js';
 export * from './machine/relay/datagram-switch.js';
 export * from './machine/relay/deadline-list.js';
+export * from './machine/relay/limits-reached.js';
 export * from './machine/relay/policy-parse.js';
 export * from './machine/relay/policy.js';
 export type { ConnectionId, Registration, RelayPeer, ReviewedClient } from './machine/relay/relay-connection.js';

@@ -6,16 +6,20 @@ import t, { type Test } from 'tap';
 import { agentMetrics, type Agent } from '@ztna/agent';
 import { connectorMetrics, ConnectorStats, type Connector } from '@ztna/app-connector';
 import { createAuthority, issueCertificate } from '@ztna/certs';
-import { relayMetrics, RelayOutcomes, WorkerPool } from '@ztna/intermediate-server';
+import { ControlPauses, relayMetrics, RelayOutcomes, WorkerPool } from '@ztna/intermediate-server';
 import {
   createLogger,
+  createRelayLimitsReached,
   DatagramCounters,
+  DEFAULT_SOURCE_LIMITS,
   FlowLedger,
   HealthService,
   LinkOutcomes,
   loadTlsMaterial,
   PACKET_DROP_REASONS,
+  QueueBudget,
   READINESS_CHECKS,
+  SourceLimiter,
   type LabelSet,
   type MetricFamily,
   type PacketDropReason,
@@ -68,7 +72,7 @@ void t.test('names follow the rules: counters end in _total, others do not, unit
 
 void t.test('no label is for what a peer chooses', async (t) => {
   const labels = new Set([...relayFamilies(), ...connectorFamilies(), ...agentFamilies()].flatMap(({ labels = {} }) => Object.keys(labels)));
-  t.strictSame([...labels].sort(), ['code', 'direction', 'protocol', 'reason', 'result', 'service']);
+  t.strictSame([...labels].sort(), ['by', 'code', 'direction', 'limit', 'protocol', 'reason', 'result', 'service']);
   for (const { name, labels } of relayFamilies()) t.notOk(labels && 'service' in labels, `${name}: at the relay names of services come from clients`);
 });
 
@@ -82,11 +86,14 @@ function relayFamilies(): readonly MetricFamily[] {
   const stats = () => ({ connections: 0, identities: 0, registeredConnectors: 0, services: 0, sessions: 0, pendingSessions: 0, sessionEnds: 0 });
   return relayMetrics({
     server: {
-      machine: { counters: new DatagramCounters(), stats },
+      machine: { counters: new DatagramCounters(), stats, limitsReached: createRelayLimitsReached() },
       packetDrops,
-      admission: { sourcesTracked: 0, overflowConnections: 0 },
-      forwarder: { waitingBytes: 0 },
-      pauses: { size: 0 },
+      handshakes: { timedOut: 0, timedOutPressed: 0 },
+      admission: { sourcesTracked: 0, overflowConnections: 0, limitsReached: new SourceLimiter(DEFAULT_SOURCE_LIMITS, 0).limitsReached },
+      forwarder: { waitingBytes: 0, limitsReached: new QueueBudget().limitsReached },
+      pauses: new ControlPauses(),
+      clientLimits: { idleTimeout: 0, unproductiveBytes: 0 },
+      promptsPutOff: 0,
       resets: undefined,
       outcomes: new RelayOutcomes(),
       authorities: { revocations: { size: 0 } },

@@ -96,14 +96,20 @@ export class FairQueue implements FlowOwner, BudgetedQueue {
     if (length > DATAGRAM_SLOT_BYTES) return this.#drops.countDropped('too_large');
     this.#budget.makeRoom();
     const flow = this.#table.find(this, slot) ?? this.#admit(slot);
-    if (!flow) return this.#drops.countDropped('queue_budget');
+    if (!flow) {
+      this.#budget.limitsReached.flows++;
+      return this.#drops.countDropped('queue_budget');
+    }
     const node = this.#pool.store(datagram, now);
     if (flow.head === NO_NODE) flow.head = node;
     else this.#pool.next[flow.tail] = node;
     flow.tail = node;
     this.#account(flow, 1, length);
     const { datagrams, bytes } = this.#limits;
-    while (this.#datagrams > datagrams || this.#bytes > bytes) this.#dropFattest('peer_queue_full');
+    while (this.#datagrams > datagrams || this.#bytes > bytes) {
+      this.#budget.limitsReached[this.#datagrams > datagrams ? 'datagrams' : 'bytes']++;
+      this.#dropFattest('peer_queue_full');
+    }
   }
 
   /**

@@ -41,6 +41,11 @@ export class HalfOpenLimit {
     return this.#inFlight;
   }
 
+  /** The time of a handshake begun when few are in flight: one that has less is pressed. */
+  get timeoutMs(): number {
+    return this.#limits.timeoutMs;
+  }
+
   /** For places taken from now on. */
   setLimits(limits: HalfOpenLimits): void {
     this.#limits = limits;

@@ -23,6 +23,14 @@ export const DEFAULT_QUEUE_BUDGET: QueueBudgetLimits = {
   strainedFrom: 0.75,
 };
 
+/** Datagrams dropped for each bound: `datagrams` and `bytes` of their queue, `total` and `flows` of all together. */
+export interface QueueLimitsReached {
+  datagrams: number;
+  bytes: number;
+  total: number;
+  flows: number;
+}
+
 /** A queue as the budget sees it. */
 export interface BudgetedQueue {
   /** Drops the oldest datagram of its fattest flow, counted as `queue_budget`. */
@@ -32,6 +40,7 @@ export interface BudgetedQueue {
 export class QueueBudget {
   readonly pool: DatagramPool;
   readonly flows: FlowTable;
+  readonly limitsReached: QueueLimitsReached = { datagrams: 0, bytes: 0, total: 0, flows: 0 };
   readonly #queues = new FattestList<BudgetedQueue>();
   readonly #strainedFrom: number;
   #nextId = 0;
@@ -59,7 +68,9 @@ export class QueueBudget {
 
   /** Makes room for one datagram: if there is none, the queue that holds most sheds its oldest, whoever is asking. */
   makeRoom(): void {
-    if (this.pool.isFull) this.#queues.fattest()!.shed();
+    if (!this.pool.isFull) return;
+    this.limitsReached.total++;
+    this.#queues.fattest()!.shed();
   }
 
   /** A queue now holds so many datagrams. */

@@ -42,6 +42,9 @@ export const DEFAULT_SOURCE_LIMITS: SourceLimits = {
   overflowConnections: 640,
 };
 
+/** How often each bound turned an attempt away, or for `sources` had it share one allowance. */
+export type SourceLimitsReached = Record<keyof SourceLimits, number>;
+
 /** Why a source was turned away; also the packet drop reason to count. */
 export type SourceRefusal = 'source_handshake_rate' | 'source_connections';
 
@@ -65,6 +68,7 @@ export class SourceEntry {
 }
 
 export class SourceLimiter {
+  readonly limitsReached: SourceLimitsReached = { handshakes: 0, connections: 0, sources: 0, overflowHandshakes: 0, overflowConnections: 0 };
   readonly #rate: BucketRate;
   readonly #overflowRate: BucketRate;
   #limits: SourceLimits;
@@ -120,8 +124,8 @@ export class SourceLimiter {
     this.#forget(now);
     const entry = this.#entries.get(key) ?? this.#remember(key, now);
     if (entry.connections === 0) this.#setIdle(entry);
-    if (!entry.bucket.take(now)) return 'source_handshake_rate';
-    if (entry.connections >= this.#maxConnectionsOf(entry)) return 'source_connections';
+    if (!entry.bucket.take(now)) return this.#refuse('source_handshake_rate', entry);
+    if (entry.connections >= this.#maxConnectionsOf(entry)) return this.#refuse('source_connections', entry);
     this.#connections++;
     if (entry.connections++ === 0) this.#setBusy(entry);
     return entry;
@@ -134,13 +138,23 @@ export class SourceLimiter {
     if (--entry.connections === 0) this.#setIdle(entry);
   }
 
+  #refuse(refusal: SourceRefusal, entry: SourceEntry): SourceRefusal {
+    const isOverflow = entry === this.#overflow;
+    if (refusal === 'source_handshake_rate') this.limitsReached[isOverflow ? 'overflowHandshakes' : 'handshakes']++;
+    else this.limitsReached[isOverflow ? 'overflowConnections' : 'connections']++;
+    return refusal;
+  }
+
   #maxConnectionsOf(entry: SourceEntry): number {
     return entry === this.#overflow ? this.#limits.overflowConnections : this.#limits.connections;
   }
 
   /** A new entry, or the overflow entry if there is no room. */
   #remember(key: SourceKey, now: number): SourceEntry {
-    if (this.size >= this.#limits.sources) return this.#overflow;
+    if (this.size >= this.#limits.sources) {
+      this.limitsReached.sources++;
+      return this.#overflow;
+    }
     const entry = new SourceEntry(key, new TokenBucket(this.#rate, now));
     this.#entries.set(key, entry);
     return entry;

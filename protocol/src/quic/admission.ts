@@ -6,7 +6,7 @@
 
 import { HalfOpenLimit, type HalfOpenLimits } from '../limits/half-open-limit.js';
 import { sourceKey } from '../limits/source-key.js';
-import { SourceEntry, SourceLimiter, type SourceLimits, type SourceRefusal } from '../limits/source-limiter.js';
+import { SourceEntry, SourceLimiter, type SourceLimits, type SourceLimitsReached, type SourceRefusal } from '../limits/source-limiter.js';
 import type { SocketAddress } from '../udp/datagram-socket.js';
 
 /** Also packet drop reasons. */
@@ -16,6 +16,8 @@ export type AdmissionRefusal = 'half_open_limit' | SourceRefusal;
 export interface Place {
   /** Milliseconds the handshake has. */
   readonly handshakeMs: number;
+  /** It has less time than when few are under way. Default: it has not. */
+  readonly isPressed?: boolean;
   /** The handshake is complete, or will never be. */
   handshakeOver(): void;
   /** The connection is gone, its draining included. */
@@ -69,6 +71,11 @@ export class SourceAdmission implements Admission {
     return this.#sources.overflowConnections;
   }
 
+  /** How often each limit of sources held one back. */
+  get limitsReached(): Readonly<SourceLimitsReached> {
+    return this.#sources.limitsReached;
+  }
+
   /** Other limits from now on. Nobody is turned out: who is above a lower one gets nothing more until below it. */
   setLimits({ halfOpen, sources }: SourceAdmissionInit): void {
     this.#halfOpen.setLimits(halfOpen);
@@ -87,12 +94,14 @@ export class SourceAdmission implements Admission {
 
 class HeldPlace implements Place {
   readonly handshakeMs: number;
+  readonly isPressed: boolean;
   #halfOpen: HalfOpenLimit | undefined;
   readonly #sources: SourceLimiter;
   #entry: SourceEntry | undefined;
 
   constructor(handshakeMs: number, halfOpen: HalfOpenLimit, sources: SourceLimiter, entry: SourceEntry) {
     this.handshakeMs = handshakeMs;
+    this.isPressed = handshakeMs < halfOpen.timeoutMs;
     this.#halfOpen = halfOpen;
     this.#sources = sources;
     this.#entry = entry;

@@ -11,10 +11,12 @@ export interface HandshakeCounts {
   failed: number;
   /** Not complete in the time the place granted, or nothing heard for QUIC's idle timeout. */
   timedOut: number;
+  /** Of these, those that had less time because many were under way. */
+  timedOutPressed: number;
 }
 
 export class ServerHandshakes {
-  readonly counts: HandshakeCounts = { begun: 0, completed: 0, failed: 0, timedOut: 0 };
+  readonly counts: HandshakeCounts = { begun: 0, completed: 0, failed: 0, timedOut: 0, timedOutPressed: 0 };
 
   begin(connection: EndpointConnection, place: Place | undefined, now: number): void {
     this.counts.begun++;
@@ -30,6 +32,7 @@ export class ServerHandshakes {
     connection.handshakeDue = Infinity;
     connection.place?.handshakeOver();
     this.counts[outcome]++;
+    if (outcome === 'timedOut' && connection.place?.isPressed) this.counts.timedOutPressed++;
   }
 
   /** The connection is out of the table. */

@@ -4,6 +4,7 @@
 import type { FailureCode } from '../../failure-codes.js';
 import type { Drain } from './drain.js';
 import type { Registry } from './registry.js';
+import type { RelayLimitsReached } from './limits-reached.js';
 import type { ControlMessageOf } from '../../wire/control-messages.js';
 import type { Registration, RelayConnection } from './relay-connection.js';
 import type { RelayLimits } from './relay-limits.js';
@@ -18,6 +19,7 @@ export interface RegistrarComponents {
   readonly outbox: RelayOutbox;
   readonly drain: Drain;
   readonly limits: RelayLimits;
+  readonly limitsReached: RelayLimitsReached;
   readonly verifyToken: TokenVerifier;
   readonly wallClock: () => number;
   readonly close: CloseConnection;
@@ -37,11 +39,12 @@ export class Registrar {
    * acceptance replaces its services, for new sessions: those that are open stay.
    */
   register(connection: RelayConnection, { token, takeOver = false }: Pick<ControlMessageOf<'register'>, 'token' | 'takeOver'>, now: number): void {
-    const { drain, verifyToken, wallClock, limits } = this.#components;
+    const { drain, verifyToken, wallClock, limits, limitsReached } = this.#components;
     // Not the client's failure, so it doesn't count against it, and the token stays unused.
     if (drain.active) return this.#nack(connection, 'draining', 'this relay is shutting down', false);
     // Before the signature check, which is what the bucket is for.
     if (!connection.limits.registrations.take(now)) {
+      limitsReached.registrations += 1;
       return this.#nack(connection, 'rate_limited', 'registers more often than its rate allows', false);
     }
     const { identity, fingerprint, certificateServices } = connection.peer;
@@ -49,6 +52,7 @@ export class Registrar {
     if (!verdict.ok) return this.#refuse(connection, verdict.code, verdict.reason, now);
     const services = new Set(verdict.services);
     if (services.size > limits.maxServicesPerRegistration) {
+      limitsReached.servicesPerRegistration += 1;
       const reason = `${services.size} services, at most ${limits.maxServicesPerRegistration} are allowed`;
       return this.#refuse(connection, 'too_many_services', reason, now);
     }
@@ -92,11 +96,13 @@ export class Registrar {
   }
 
   #refuse(connection: RelayConnection, code: FailureCode, reason: string, now: number): void {
-    const { limits, close } = this.#components;
+    const { limits, limitsReached, close } = this.#components;
     connection.failedRegistrations += 1;
     const closing = connection.failedRegistrations >= limits.maxFailedRegistrations;
     this.#nack(connection, code, reason, closing);
-    if (closing) close(connection, code, `${connection.failedRegistrations} registrations refused in a row`, now);
+    if (!closing) return;
+    limitsReached.failedRegistrations += 1;
+    close(connection, code, `${connection.failedRegistrations} registrations refused in a row`, now);
   }
 
   #nack(connection: RelayConnection, code: FailureCode, text: string, closing: boolean): void {

@@ -54,6 +54,11 @@ export class Registry {
     this.#byIdentity.delete(connection.uri);
   }
 
+  /** Whether `next` would find one. */
+  hasOther(service: string, asked: readonly RelayConnection[]): boolean {
+    return this.#rings.get(service)?.connectors.some((connector) => !asked.includes(connector)) === true;
+  }
+
   /**
    * Whose turn it is among the service's connectors not yet asked; moves the turn on. The cost is
    * bounded by the number already asked, not by the number of connectors.

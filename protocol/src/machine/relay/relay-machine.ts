@@ -15,6 +15,7 @@ import { DatagramSwitch } from './datagram-switch.js';
 import { DeadlineList } from './deadline-list.js';
 import { Drain } from './drain.js';
 import { answerHello } from './greeting.js';
+import { createRelayLimitsReached, type RelayLimitsReached } from './limits-reached.js';
 import type { Policy } from './policy.js';
 import { Registrar } from './registrar.js';
 import { Registry } from './registry.js';
@@ -29,6 +30,7 @@ import { SessionTable } from './session-table.js';
 export class RelayMachine {
   /** The machine counts received, consumed and its own drops; the driver counts the rest. */
   readonly counters = new DatagramCounters();
+  readonly #limitsReached = createRelayLimitsReached();
   readonly #init: RelayMachineInit;
   readonly #connections: ConnectionTable;
   readonly #greetings: DeadlineList<RelayConnection>;
@@ -42,7 +44,7 @@ export class RelayMachine {
 
   constructor(init: RelayMachineInit) {
     const { limits, policy, rates, isStrained, verifyToken, wallClock } = init;
-    const shared = { registry: this.#registry, outbox: this.#outbox, drain: this.#drain, limits };
+    const shared = { registry: this.#registry, outbox: this.#outbox, drain: this.#drain, limits, limitsReached: this.#limitsReached };
     this.#init = init;
     this.#connections = new ConnectionTable(rates);
     this.#greetings = new DeadlineList(() => limits.helloTimeoutMs);
@@ -201,6 +203,7 @@ export class RelayMachine {
   /** Acts on every deadline that is due; early calls are harmless. */
   handleTimeout(now: number): void {
     for (let connection; (connection = this.#greetings.takeDue(now)); ) {
+      this.#limitsReached.helloTimeout += 1;
       this.#refuse(connection, 'handshake_timeout', `no hello within ${this.#init.limits.helloTimeoutMs} ms`, now);
     }
     this.#broker.handleTimeout(now);
@@ -209,6 +212,11 @@ export class RelayMachine {
 
   nextCommand(): RelayCommand | undefined {
     return this.#outbox.next();
+  }
+
+  /** How often each of its bounds held somebody back. */
+  get limitsReached(): Readonly<RelayLimitsReached> {
+    return this.#limitsReached;
   }
 
   stats(): RelayStats {

@@ -12,6 +12,7 @@ import type { ControlMessageOf, SessionHandle } from '../../wire/control-message
 import { DeadlineList } from './deadline-list.js';
 import type { Drain } from './drain.js';
 import { IdleSweep } from './idle-sweep.js';
+import type { RelayLimitsReached } from './limits-reached.js';
 import type { Policy } from './policy.js';
 import type { Registry } from './registry.js';
 import { rejectCode, rejectReason } from './reject-codes.js';
@@ -27,6 +28,7 @@ export interface SessionBrokerComponents {
   readonly outbox: RelayOutbox;
   readonly drain: Drain;
   readonly limits: RelayLimits;
+  readonly limitsReached: RelayLimitsReached;
   readonly policy: Policy;
   /** True while memory is short: sessions that exist go before new ones. */
   readonly isStrained: () => boolean;
@@ -176,32 +178,43 @@ export class SessionBroker {
   }
 
   handleTimeout(now: number): void {
+    const { limitsReached } = this.#components;
     for (let session; (session = this.#pending.takeDue(now)); ) {
       const { acceptTimeoutMs } = this.#components.limits;
+      limitsReached.acceptTimeout += 1;
       const reason = `connector ${session.connector!.name} did not answer within ${acceptTimeoutMs} ms`;
       this.#attemptFailed(session, { code: 'connector_timeout', reason }, now, 'connector_timeout');
     }
-    for (const session of this.#sweep.takeIdle(now)) this.#end(session, 'session_idle');
+    for (const session of this.#sweep.takeIdle(now)) {
+      limitsReached.sessionIdle += 1;
+      this.#end(session, 'session_idle');
+    }
   }
 
   /** The checks in their order: what an agent may not open tells it nothing about connectors. */
   #refusal({ agent, service }: SessionRequest, now: number): Failure | undefined {
-    const { drain, limits, registry, isStrained } = this.#components;
+    const { drain, limits, limitsReached, registry, isStrained } = this.#components;
     if (!agent.registered) return { code: 'not_registered', reason: 'register before opening sessions' };
     if (drain.active) return { code: 'draining', reason: 'this relay is shutting down' };
-    if (!agent.account.opens.take(now)) return { code: 'rate_limited', reason: 'opens more sessions a second than one agent may' };
+    if (!agent.account.opens.take(now)) {
+      limitsReached.opens += 1;
+      return { code: 'rate_limited', reason: 'opens more sessions a second than one agent may' };
+    }
     const decision = this.#policy.decide(agent.name, service);
     if (decision === 'service_unknown') return { code: decision, reason: 'no policy rule names this service' };
     if (decision === 'policy_denied') return { code: decision, reason: `${agent.name} may not open ${service}` };
     const { sessions, pendingOpens } = agent.account;
-    if (pendingOpens >= limits.maxPendingOpensPerAgent) {
-      return { code: 'too_many_sessions', reason: `${pendingOpens} opens wait for an answer` };
-    }
-    if (sessions >= limits.maxSessionsPerAgent) return { code: 'too_many_sessions', reason: `${sessions} are open` };
-    if (this.size >= limits.maxSessions) return { code: 'too_many_sessions', reason: 'this relay is full' };
-    if (isStrained()) return { code: 'too_many_sessions', reason: 'the queues of this relay are nearly full' };
+    if (pendingOpens >= limits.maxPendingOpensPerAgent) return this.#tooMany('pendingOpensPerAgent', `${pendingOpens} opens wait for an answer`);
+    if (sessions >= limits.maxSessionsPerAgent) return this.#tooMany('sessionsPerAgent', `${sessions} are open`);
+    if (this.size >= limits.maxSessions) return this.#tooMany('sessions', 'this relay is full');
+    if (isStrained()) return this.#tooMany('strainedQueues', 'the queues of this relay are nearly full');
     if (!registry.serves(service)) return { code: 'connector_absent', reason: `no connector serves ${service}` };
     return undefined;
+  }
+
+  #tooMany(limit: keyof RelayLimitsReached, reason: string): Failure {
+    this.#components.limitsReached[limit] += 1;
+    return { code: 'too_many_sessions', reason };
   }
 
   #create(request: SessionRequest, now: number): Session {
@@ -219,10 +232,12 @@ export class SessionBroker {
 
   /** Asks one more connector, or fails the open with the last failure. */
   #askNext(session: Session, last: Failure, now: number): void {
-    const { table, registry, outbox, limits } = this.#components;
+    const { table, registry, outbox, limits, limitsReached } = this.#components;
     const { agent, service, asked } = session;
     const previous = asked.at(-1);
-    const connector = asked.length < limits.maxConnectorsPerOpen ? registry.next(service, asked) : undefined;
+    const mayAsk = asked.length < limits.maxConnectorsPerOpen;
+    if (!mayAsk && registry.hasOther(service, asked)) limitsReached.connectorsPerOpen += 1;
+    const connector = mayAsk ? registry.next(service, asked) : undefined;
     if (connector === undefined) return this.#abandon(session, last);
     if (previous !== undefined) {
       const { id: conn, uri: identity } = previous;
