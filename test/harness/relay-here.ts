@@ -16,12 +16,14 @@ export interface RelayHereInit {
   readonly policy: Parameters<Lab['writeRelay']>[0];
   /** Of relay.yaml, beside what every relay needs. */
   readonly extra?: object;
+  /** Changes what the file cannot say, such as times shorter than it takes. */
+  readonly adjust?: (settings: RelaySettings) => RelaySettings;
   readonly wrapSocket?: (socket: DatagramSocket) => DatagramSocket;
 }
 
 /** Closed when the test ends. Clients are enrolled before. */
-export const startRelayHere = async (t: Test, lab: Lab, { policy, extra = {}, wrapSocket = (socket) => socket }: RelayHereInit): Promise<RelayHere> => {
-  const settings = loadRelaySettings(lab.writeRelay(policy, { extra }));
+export const startRelayHere = async (t: Test, lab: Lab, { policy, extra = {}, adjust = (settings) => settings, wrapSocket = (socket) => socket }: RelayHereInit): Promise<RelayHere> => {
+  const settings = adjust(loadRelaySettings(lab.writeRelay(policy, { extra })));
   const socket = wrapSocket(await openPlainSocket(settings.listen));
   const server = new RelayServer({ ...settings, log: createLogger({ name: 'relay', level: 'error', format: 'json' }), socket });
   t.teardown(() => server.close());

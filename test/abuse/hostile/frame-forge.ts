@@ -34,7 +34,7 @@ export class FrameForge {
   }
 
   /** Connects and greets as `name`; from then on only forged packets leave. */
-  static async join(lab: AbuseLab, name: string): Promise<FrameForge> {
+  static async join(lab: Pick<AbuseLab, 'lab' | 'join' | 'port'>, name: string): Promise<FrameForge> {
     const path = lab.lab.path(`forge-${++keyLogs}.keys`);
     let native: Connection | undefined;
     let socket: WilfulSocket | undefined;
