@@ -265,10 +265,27 @@ t.test('beyond the rate no Retry is sent and no token opened, each counted; forg
   await stranger.settled();
   t.equal(stranger.received.length, 3);
   t.equal(pair.server.drops.address_validation_rate, 4);
-  pair.server.updateServer({ validations: { perSecond: 0, burst: 100 } });
+  pair.server.updateServer({ validations: { perSecond: 1000, burst: 100 } });
   const near = new Recorder();
   pair.connect(outerClient(), near);
   await near.established();
+});
+
+t.test('another rate of validations refills nothing: who reloads does not help a flood', async (t) => {
+  const pair = await createUdpPair(t, { serverConfig: outerServer(), validations: { perSecond: 0, burst: 10 } });
+  const stranger = await createStranger(t, pair);
+  const { server } = pair;
+  const send = async (count: number, make: () => Buffer): Promise<void> => {
+    for (let i = 0; i < count; i++) stranger.send(make());
+    await stranger.settled();
+  };
+  await send(4, () => junkInitial());
+  for (const burst of [10, 1000, 7]) server.updateServer({ validations: { perSecond: 0, burst } });
+  await send(10, () => junkInitial());
+  t.equal(stranger.received.length, 10, 'six were left, whatever the rate was in between');
+  await send(10, () => junkInitial(randomBytes(40), randomBytes(16)));
+  t.equal(server.drops.retry_token_invalid, 7, 'a lower burst holds at once, also for tokens');
+  t.equal(server.drops.address_validation_rate, 4 + 3);
 });
 
 t.test('an address validated by one relay is validated for all with the same key file, and for no other', async (t) => {

@@ -65,8 +65,12 @@ export class FirstContact {
     if (retryKeys) this.#tokens.setKeys(retryKeys);
     if (!validations) return;
     const rate = new BucketRate(validations);
-    this.#retries = new TokenBucket(rate, performance.now());
-    this.#opens = new TokenBucket(rate, performance.now());
+    const now = performance.now();
+    // Kept as they are filled: every reload comes by here, and a flood must not profit from it.
+    if (this.#retries) this.#retries.setRate(rate, now);
+    else this.#retries = new TokenBucket(rate, now);
+    if (this.#opens) this.#opens.setRate(rate, now);
+    else this.#opens = new TokenBucket(rate, now);
   }
 
   /** The views in a `FirstInitial` are valid while `packet` is. */
