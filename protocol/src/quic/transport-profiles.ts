@@ -44,6 +44,5 @@ export const INNER_PROFILE: Profile = {
   // A note for each of 1024 streams: at most 8 bytes of id and 2 of code.
   noteWindow: 16 * 1024,
   datagramQueue: 1024,
-  // Not BBR, though it copes better with loss: inside another BBR connection transfers hung (docs/adr/0016).
-  congestionControl: 'cubic',
+  congestionControl: 'bbr',
 };
