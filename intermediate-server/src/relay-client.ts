@@ -118,7 +118,8 @@ export class RelayClient implements ConnectionHandler {
     if (this.#id === undefined) return this.#refused(end);
     this.#server.outcomes.endConnection(end);
     if (end.by === 'timeout') this.#server.clientLimits.idleTimeout += 1;
-    this.#server.machine.handleDisconnected(this.#id, performance.now());
+    const { code, reason } = end;
+    this.#server.machine.handleDisconnected(this.#id, performance.now(), code === 'no_error' ? undefined : { code, reason });
     this.#server.release(this.#id);
     this.#id = undefined;
     this.#server.pump();

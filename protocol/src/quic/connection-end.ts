@@ -44,8 +44,17 @@ export const readConnectionEnd = (quic: QuicConnection, wasEstablished: boolean)
 
 const translate = (error: QuicError, by: 'local' | 'peer'): { code: FailureCode; reason: string } => {
   const code = error.isApplication ? failureFromNumber(error.code) : transportCode(error.code, by);
-  return { code, reason: clipText(printable(error.reason), MAX_REASON_LENGTH) || failureMeaning(code) };
+  const meaning = code === 'protocol_error' && !error.isApplication ? `${failureMeaning(code)} (QUIC: ${transportName(error.code)})` : failureMeaning(code);
+  return { code, reason: clipText(printable(error.reason), MAX_REASON_LENGTH) || meaning };
 };
+
+/** RFC 9000 §20.1, in the order of their numbers. */
+const TRANSPORT_ERRORS = [
+  'NO_ERROR', 'INTERNAL_ERROR', 'CONNECTION_REFUSED', 'FLOW_CONTROL_ERROR', 'STREAM_LIMIT_ERROR', 'STREAM_STATE_ERROR', 'FINAL_SIZE_ERROR',
+  'FRAME_ENCODING_ERROR', 'TRANSPORT_PARAMETER_ERROR', 'CONNECTION_ID_LIMIT_ERROR', 'PROTOCOL_VIOLATION', 'INVALID_TOKEN', 'APPLICATION_ERROR',
+  'CRYPTO_BUFFER_EXCEEDED', 'KEY_UPDATE_ERROR', 'AEAD_LIMIT_REACHED', 'NO_VIABLE_PATH',
+];
+const transportName = (code: number): string => TRANSPORT_ERRORS[code] ?? `error 0x${code.toString(16)}`;
 
 const transportCode = (code: number, by: 'local' | 'peer'): FailureCode => {
   if (code === 0) return 'no_error';

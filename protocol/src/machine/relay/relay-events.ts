@@ -26,7 +26,8 @@ export type RelayEvent =
   | OfConnection<'info', 'client_connected'>
   /** The connection is closed before it could register: wrong role, no common version, no hello. */
   | (OfConnection<'warn', 'client_refused'> & Refusal)
-  | OfConnection<'info', 'client_disconnected'>
+  /** Without code and reason where the client said goodbye. */
+  | (OfConnection<'info', 'client_disconnected'> & Partial<Refusal>)
   | (OfConnection<'info', 'registration_accepted'> & { readonly keyId: string; readonly services: readonly string[] })
   /** `closing`: one refusal too many, the connection is closed. */
   | (OfConnection<'warn', 'registration_refused'> & Refusal & { readonly closing: boolean })

@@ -140,13 +140,13 @@ export class RelayMachine {
     if (connection.phase === 'ready') this.#outbox.send(connection, { type: 'observedAddress', observed });
   }
 
-  /** The connection is gone, for whatever reason, and its id free. */
-  handleDisconnected(conn: ConnectionId, now: number): void {
+  /** The connection is gone, and its id free. `end` says why, unless the client just left. */
+  handleDisconnected(conn: ConnectionId, now: number, end?: { readonly code: FailureCode; readonly reason: string }): void {
     const connection = this.#connections.byId[conn];
     if (connection === undefined) return;
     this.#retire(connection, goneCode(connection), now);
     this.#connections.remove(connection, now);
-    this.#outbox.event({ level: 'info', name: 'client_disconnected', conn, identity: connection.uri });
+    this.#outbox.event({ level: 'info', name: 'client_disconnected', conn, identity: connection.uri, ...end });
     this.#settleDrain(now);
   }
 
