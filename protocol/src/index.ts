@@ -143,3 +143,4 @@ export * from './wire/abort-note.js';
 export { MAX_PENDING_NOTE_BYTES } from './quic/abort-notes.js';
 export * from './process/live-reload.js';
 export * from './observe/certificate-expiry.js';
+export * from './quic/left-paths.js';

@@ -69,11 +69,11 @@ export class LeftPaths {
       this.#release = setTimeout(() => this.#letGo(this.#connection.expected()), HOLD_MS).unref();
       return true;
     }
-    const left = this.#left.shift()!;
-    this.#letGo(left.path);
-    if (++left.recoveries < RECOVERIES) this.#left.push(left);
     // Another one is for later: by then more has been acknowledged.
     this.#isAsking = false;
+    const left = this.#left.shift();
+    this.#letGo(left?.path ?? this.#connection.expected());
+    if (left && ++left.recoveries < RECOVERIES) this.#left.push(left);
     return false;
   }
 
@@ -91,16 +91,12 @@ export class LeftPaths {
     // A path that the client came back to has not been left.
     const expected = this.#connection.expected();
     this.#left = this.#left.filter(({ path }) => !isSame(path, expected));
-    const ms = this.#left.length > 0 ? ATTEMPTS_MS[this.#attempts] : undefined;
+    const ms = ATTEMPTS_MS[this.#attempts];
     this.#next = setTimeout(() => (ms === undefined ? this.#giveUp() : this.#ask()), ms ?? HOLD_MS).unref();
   }
 
-  #giveUp(): void {
-    if (this.#held) this.#letGo(this.#connection.expected());
-    this.stop();
-  }
-
   #ask(): void {
+    if (this.#left.length === 0) return this.#giveUp();
     this.#attempts++;
     this.#isAsking = true;
     this.#connection.ping();
@@ -108,6 +104,11 @@ export class LeftPaths {
       this.#connection.ping();
       this.#waitForNext();
     }, PING_GAP_MS).unref();
+  }
+
+  #giveUp(): void {
+    if (this.#held) this.#letGo(this.#connection.expected());
+    this.stop();
   }
 
   #letGo(path: PathInfo): void {
