@@ -1,7 +1,10 @@
 // Clients turned away before anything is known of them, as the log tells it: at most one line in 10 s with the
 // counts since the last, whatever the flood. Addresses at debug level only. The counters for metrics are the endpoint's.
 
-import { EVENT_INTERVAL_MS, formatAddress, type Logger, type PacketDropReason, type SocketAddress } from '@ztna/protocol';
+import { formatAddress, type Logger, type PacketDropReason, type SocketAddress } from '@ztna/protocol';
+
+/** Milliseconds between two lines: at most 8640 a day. */
+export const TURNED_AWAY_INTERVAL_MS = 10_000;
 
 export class TurnedAway {
   readonly #log: Logger;
@@ -9,7 +12,7 @@ export class TurnedAway {
   #counts: Partial<Record<PacketDropReason, number>> = {};
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(log: Logger, intervalMs = EVENT_INTERVAL_MS) {
+  constructor(log: Logger, intervalMs = TURNED_AWAY_INTERVAL_MS) {
     this.#log = log;
     this.#intervalMs = intervalMs;
   }

@@ -21,7 +21,7 @@ const run = async (config: string, index: number, count: number): Promise<void> 
   const log = createLogger({ name: NAME, ...settings.log }).child({ worker: index });
   const socket = await adoptDatagramSocket(WORKER_SOCKET_FD, settings.listen, { mode: settings.udp });
   const relay = await openRelayProcess({ config, settings, socket, log, worker: { index, count } });
-  const families = settings.health?.metrics ? [...processMetrics(NAME).families, ...relayMetrics(relay)] : [];
+  const families = settings.health?.metrics ? [...processMetrics(NAME, log).families, ...relayMetrics(relay)] : [];
   await relay.reload.start();
   serveParent(relay, families);
   send({ kind: 'ready' });

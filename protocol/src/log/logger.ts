@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { pino, type Logger as Sink } from 'pino';
 import { escapeText } from './escape-text.js';
-import { LogThrottle, SUPPRESSION_REPORT_MS } from './log-throttle.js';
+import { INFO_RATES, LogThrottle, SUPPRESSION_REPORT_MS } from './log-throttle.js';
 import { formatPretty } from './pretty.js';
 import { redact } from './redact.js';
 
@@ -18,12 +18,18 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 /** Anything; `code` (a FailureCode or local code) and `identity` (a SPIFFE URI) come first in the line. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
+/** The levels others can provoke. `fatal` is the end of the process and comes once. */
+export const THROTTLED_LEVELS = ['info', 'warn', 'error'] as const;
+export type ThrottledLevel = (typeof THROTTLED_LEVELS)[number];
+
 type LogMethod = (event: string, fields?: LogFields) => void;
 
 /** `log.info('session_opened', { identity, service })`: the event is a stable snake_case name, never a sentence. */
 export interface Logger extends Readonly<Record<Exclude<LogLevel, 'silent'>, LogMethod>> {
   /** A logger that adds `fields` to every line; a line's own fields win over them. */
   child(fields: LogFields): Logger;
+  /** Lines left out since the process started, of this logger and all its kin. */
+  readonly suppressed: Readonly<Record<ThrottledLevel, number>>;
   /** For fields that cost something to compute. */
   isLevelEnabled(level: LogLevel): boolean;
 }
@@ -45,8 +51,9 @@ export interface LogDestination {
 
 /**
  * Creates a process's logger. Lines reach standard error synchronously, so a process that exits or
- * crashes right after has lost none; a closed standard error is ignored rather than fatal. Warnings and
- * errors are held to a rate (log-throttle.ts); what is left out is told as `lines_suppressed`.
+ * crashes right after has lost none; a closed standard error is ignored rather than fatal. Lines of info, and
+ * those of warn and error, are each held to a rate (log-throttle.ts); what is left out is told as `lines_suppressed`. Who asks
+ * for debug wants every step and gets it: info is not held back then.
  */
 export const createLogger = (options: LoggerOptions): Logger => {
   const destination = options.destination ?? standardError();
@@ -69,30 +76,36 @@ export const createLogger = (options: LoggerOptions): Logger => {
   return wrap(sink, new Throttled(sink), {});
 };
 
-/** The levels others can provoke. `fatal` is the end of the process and comes once. */
-const THROTTLED: ReadonlySet<LogLevel> = new Set<LogLevel>(['warn', 'error']);
-
-/** One throttle for a process's logger and all its children, and the timer that tells what was left out. */
+/** The throttles for a process's logger and all its children, and the timer that tells what was left out. */
 class Throttled {
+  readonly suppressed: Record<ThrottledLevel, number> = { info: 0, warn: 0, error: 0 };
   readonly #sink: Sink;
-  readonly #throttle = new LogThrottle(performance.now());
+  readonly #warnings = new LogThrottle(performance.now());
+  readonly #infos: LogThrottle | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(sink: Sink) {
     this.#sink = sink;
+    this.#infos = sink.isLevelEnabled('debug') ? undefined : new LogThrottle(performance.now(), INFO_RATES);
   }
 
   admits(level: LogLevel, event: string, { code, identity }: LogFields): boolean {
-    if (!THROTTLED.has(level) || this.#throttle.admits(event, code, identity, performance.now())) return true;
+    if (!isThrottled(level)) return true;
+    const throttle = level === 'info' ? this.#infos : this.#warnings;
+    if (!throttle || throttle.admits(event, code, identity, performance.now())) return true;
+    this.suppressed[level] += 1;
     this.#timer ??= setTimeout(this.#report, SUPPRESSION_REPORT_MS).unref();
     return false;
   }
 
   readonly #report = (): void => {
     this.#timer = undefined;
-    for (const [of, lines] of this.#throttle.takeSuppressed()) this.#sink.warn(arrange('lines_suppressed', { of, lines }));
+    for (const throttle of [this.#warnings, this.#infos])
+      for (const [of, lines] of throttle?.takeSuppressed() ?? []) this.#sink.warn(arrange('lines_suppressed', { of, lines }));
   };
 }
+
+const isThrottled = (level: LogLevel): level is ThrottledLevel => (THROTTLED_LEVELS as readonly LogLevel[]).includes(level);
 
 const wrap = (sink: Sink, throttled: Throttled, context: LogFields): Logger => {
   const at =
@@ -109,6 +122,7 @@ const wrap = (sink: Sink, throttled: Throttled, context: LogFields): Logger => {
     warn: at('warn'),
     error: at('error'),
     fatal: at('fatal'),
+    suppressed: throttled.suppressed,
     child: (fields) => wrap(sink, throttled, { ...context, ...fields }),
     isLevelEnabled: (level) => level !== 'silent' && sink.isLevelEnabled(level),
   };

@@ -90,7 +90,7 @@ export class HealthService {
     });
     if (settings.metrics) {
       const { createMetricsRenderer, METRICS_CONTENT_TYPE } = await import('./prometheus-registry.js');
-      const process = processMetrics(program);
+      const process = processMetrics(program, log);
       this.#stopProcessMetrics = () => process.stop();
       this.families = [...process.families, certificateFamily(() => this.#certificates), this.#drainingFamily(), ...handler.families, ...families];
       metrics = { contentType: METRICS_CONTENT_TYPE, render: collect ? async () => createMetricsRenderer(mergeFamilies([...this.families, ...(await collect())]))() : createMetricsRenderer(this.families) };

@@ -2,8 +2,9 @@
 // its event loop keeps up. The `process_` names are the ones that every Prometheus client library uses.
 
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { THROTTLED_LEVELS, type Logger } from '../log/logger.js';
 import { VERSION } from '../software.js';
-import { single, type MetricFamily } from './metric-family.js';
+import { byLabel, single, type MetricFamily } from './metric-family.js';
 
 /** How often the loop's delay is sampled, in ms: 50 wake-ups a second in native code, only while scrapes are served. */
 const DELAY_SAMPLE_MS = 20;
@@ -14,8 +15,11 @@ export interface ProcessMetrics {
   stop(): void;
 }
 
-/** @param program which of the programs this is, such as `intermediate-server` */
-export const processMetrics = (program: string): ProcessMetrics => {
+/**
+ * @param program which of the programs this is, such as `intermediate-server`
+ * @param log the process's own, or a child of it
+ */
+export const processMetrics = (program: string, log: Pick<Logger, 'suppressed'>): ProcessMetrics => {
   const delay = monitorEventLoopDelay({ resolution: DELAY_SAMPLE_MS });
   delay.enable();
   const families: MetricFamily[] = [
@@ -52,6 +56,10 @@ export const processMetrics = (program: string): ProcessMetrics => {
         delay.reset();
       },
     },
+    byLabel(
+      { type: 'counter', name: 'ztna_log_lines_suppressed_total', help: 'Log lines left out because there were too many of their kind, or of all', label: 'level', set: { values: THROTTLED_LEVELS } },
+      (level) => log.suppressed[level],
+    ),
   ];
   return { families, stop: () => void delay.disable() };
 };

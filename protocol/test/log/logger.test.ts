@@ -111,7 +111,7 @@ t.test('values of every kind are made small and safe', (t) => {
 });
 
 t.test('lines reach standard error before the process exits, and none standard output', (t) => {
-  const result = runLogger('for (let i = 0; i < 2000; i++) log.info("x", { i }); process.exit(3);');
+  const result = runLogger('for (let i = 0; i < 2000; i++) log.fatal("x", { i }); process.exit(3);');
   t.equal(result.status, 3);
   t.equal(result.stdout, '');
   const lines = result.stderr.trimEnd().split('\n');
