@@ -68,12 +68,7 @@ export class Lab {
   static create(t: LabOwner): Lab {
     const made: { lab?: Lab } = {};
     // Before the folder is asked for: tap removes it first when nothing was to be torn down before.
-    t.teardown(async () => {
-      if (!made.lab) return;
-      const secrets = labSecrets(made.lab);
-      await made.lab.stop();
-      assertNoSecretsShown(made.lab, secrets);
-    });
+    t.teardown(() => made.lab?.finish());
     return (made.lab = new Lab(t.testdir({}), createAuthority({ trustDomain: TRUST_DOMAIN })));
   }
 
@@ -221,6 +216,14 @@ export class Lab {
 
   read(name: string): string {
     return readFileSync(this.path(name), 'utf8');
+  }
+
+  /** Stops, and sees that no process has shown a secret of this lab, in what it wrote or by its health port. Throws if one has. */
+  async finish(): Promise<void> {
+    const secrets = labSecrets(this);
+    await Promise.all(this.#processes.map((process) => process.askHealth()));
+    await this.stop();
+    assertNoSecretsShown(this, secrets);
   }
 
   async stop(): Promise<void> {

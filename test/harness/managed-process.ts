@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { probeHealth, type HealthPort } from './health-probe.js';
 
 export interface LogEvent {
   readonly level: string;
@@ -38,6 +39,9 @@ export class ManagedProcess {
   readonly #waiters = new Set<Waiter>();
   readonly #lineWatchers = new Set<(line: string) => void>();
   #exit: number | NodeJS.Signals | undefined;
+  #healthPort: HealthPort | undefined;
+  /** Lines of events that were forgotten, and answers of the health port: shown all the same. */
+  readonly #shownBefore: string[] = [];
 
   constructor(command: string, args: readonly string[], options: SpawnOptions = {}) {
     this.child = spawn(command, args, {
@@ -68,6 +72,16 @@ export class ManagedProcess {
   /** Everything logged so far, for messages of failed tests. */
   get log(): string {
     return [...this.events.map((event) => JSON.stringify(event)), ...this.stderrLines].join('\n');
+  }
+
+  /** Everything it has shown anybody so far: all it wrote, forgotten events included, and what `askHealth` heard. */
+  get shown(): string {
+    return [...this.#shownBefore, this.log, this.stdout.toString('latin1')].join('\n');
+  }
+
+  /** Asks its health port, if it has one and runs, all that it answers. */
+  async askHealth(): Promise<void> {
+    if (this.#healthPort && !this.hasExited) this.#shownBefore.push(...(await probeHealth(this.#healthPort, this.child.spawnargs)));
   }
 
   /** The first event, past or to come, of that name whose fields match. Rejects when the process ends or time is up. */
@@ -122,6 +136,7 @@ export class ManagedProcess {
 
   /** Forgets past events, so that `waitFor` only sees what comes next. */
   forgetEvents(): void {
+    this.#shownBefore.push(...this.events.map((event) => JSON.stringify(event)));
     this.events.length = 0;
   }
 
@@ -152,6 +167,7 @@ export class ManagedProcess {
       for (const watch of [...this.#lineWatchers]) watch(line);
       return;
     }
+    if (event.event === 'health_listening') this.#healthPort = { address: String(event.address), tls: event.tls === true };
     this.events.push(event);
     for (const waiter of [...this.#waiters]) if (waiter.matches(event)) waiter.resolve(event);
   }

@@ -1,5 +1,5 @@
 // Which secrets of a lab must never show: private keys, registration keys and tokens, in every spelling a
-// careless log line could give them. Owns the needles and the search through text; memory is memory-scan.ts.
+// careless log line, or metric, could give them. Owns the needles and the search through text; memory is memory-scan.ts.
 
 import { readdirSync } from 'node:fs';
 import type { Test } from 'tap';
@@ -16,12 +16,14 @@ export const spellings = (bytes: Uint8Array): string[] => {
   return [buffer.toString('base64').replace(/=+$/, ''), buffer.toString('base64url'), buffer.toString('hex'), spaced, buffer.join(',')];
 };
 
-/** The secrets in the lab's folder: each line of each private key, each registration key. */
+/** The secrets in the lab's folder: each line of each private key, each registration key, each token of a health port. */
 export const labSecrets = (lab: Lab): string[] => {
   const secrets: string[] = [];
   for (const file of readdirSync(lab.directory)) {
     if (file.endsWith('.key')) {
       secrets.push(...lab.read(file).split('\n').filter((line) => line.length >= MIN_NEEDLE && !line.startsWith('-----')));
+    } else if (file.endsWith('.token')) {
+      secrets.push(lab.read(file).trim());
     } else if (file.endsWith('.regkey')) {
       const { secret } = parse(lab.read(file)) as { secret: string };
       secrets.push(...spellings(Buffer.from(secret, 'base64')));
@@ -30,15 +32,14 @@ export const labSecrets = (lab: Lab): string[] => {
   return secrets;
 };
 
-/** Processes of the lab that have written one of these. */
+/** Processes of the lab that have shown one of these. */
 function* leaks(lab: Lab, needles: readonly string[]): Generator<{ process: string; needle: string }> {
-  for (const { log, stdout, child } of lab.processes) {
-    const text = log + stdout.toString('latin1');
-    for (const needle of needles) if (text.includes(needle)) yield { process: child.spawnargs.join(' '), needle };
+  for (const { shown, child } of lab.processes) {
+    for (const needle of needles) if (shown.includes(needle)) yield { process: child.spawnargs.join(' '), needle };
   }
 }
 
-/** Every lab asks this when it ends, so that the logs of the whole suite are searched. Throws on the first secret shown. */
+/** Every lab asks this when it ends, so that the logs and metrics of the whole suite are searched. Throws on the first secret shown. */
 export const assertNoSecretsShown = (lab: Lab, secrets: readonly string[]): void => {
   for (const { process, needle } of leaks(lab, secrets)) throw new Error(`${process} showed a secret: ${needle}`);
 };
