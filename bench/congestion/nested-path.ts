@@ -101,6 +101,7 @@ export const openNestedPath = async (init: PathInit, ends: { agent?: Handler; co
   const carried = (carrier: SessionCarrier): Handler => ({
     onDatagram: (connection, payload, length) => void carrier.receive(payload, length, connection),
     onDelivered: () => carrier.endBatch(),
+    onFlushed: (connection) => carrier.handleFlushed(connection),
   });
   const budget = new QueueBudget();
   const ports = { agent: new Port(budget), connector: new Port(budget) };
