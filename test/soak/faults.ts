@@ -12,6 +12,9 @@ export type Probe = (agent: string, service: string) => Promise<boolean>;
 /** Twice the outer idle timeout: whoever is not back by then is not coming. */
 const RECOVERY_MS = 60_000;
 const PROBE_GAP_MS = 100;
+/** Of the clients (limits.md), and what it may take after that until the relay has sent again what was lost. */
+const PING_INTERVAL_MS = 10_000;
+const RECOVERED_WITHIN_MS = 2_000;
 /** quiche ends a connection that changes its address more often than it has connection ids for. */
 const MAX_REBINDS = 6;
 
@@ -89,12 +92,20 @@ export class FaultRunner {
     }
   }
 
-  /** Nobody may notice. */
+  /** No flow that is open may notice. A connector that has nothing to send is out of reach until its next ping, and a new flow may be refused meanwhile. */
   async #rebind(target: string): Promise<void> {
     const process = this.#overlay.process(target);
     const rebinds = this.#rebinds.get(process) ?? 0;
     if (rebinds >= MAX_REBINDS) return;
     this.#rebinds.set(process, rebinds + 1);
+    if ((AGENTS as readonly string[]).includes(target)) return this.#overlay.network.rebind(target);
+    const fault: ActiveFault = { name: `rebind ${target}`, scope: { connectors: [target] }, blindEnd: undefined, onlyRefuses: true };
+    this.#ledger.beginFault(fault);
+    // Another fault may end the process before that; the plan goes on meanwhile.
+    void process
+      .waitForNext(({ event }) => event === 'observed_address', 'observed_address', PING_INTERVAL_MS + RECOVERED_WITHIN_MS)
+      .catch(() => undefined)
+      .then(() => this.#ledger.endFault(fault));
     await this.#overlay.network.rebind(target);
   }
 

@@ -16,6 +16,7 @@ export interface ActiveFault {
   readonly name: string;
   readonly scope: Scope;
   readonly blindEnd: Disturbance['blindEnd'];
+  readonly onlyRefuses?: boolean;
 }
 
 export interface FlowRecord {
@@ -111,7 +112,7 @@ export class FlowLedger {
 
   /** Whether a fault touches flows through that connector now. */
   isDisturbed(connector: string): boolean {
-    return [...this.#active].some(({ scope }) => scope.connectors?.includes(connector) ?? true);
+    return [...this.#active].some(({ scope, onlyRefuses }) => !onlyRefuses && (scope.connectors?.includes(connector) ?? true));
   }
 
   /** Something that no flow stands for went wrong. */
@@ -149,10 +150,10 @@ export class FlowLedger {
   }
 }
 
-const disturb = (flow: FlowRecord, { name, scope, blindEnd }: ActiveFault): void => {
+const disturb = (flow: FlowRecord, { name, scope, blindEnd, onlyRefuses = false }: ActiveFault): void => {
   const { agents, connectors, services } = scope;
   if (agents && !agents.includes(flow.agent)) return;
   if (connectors && !connectors.includes(flow.connector)) return;
   if (services && !services.includes(flow.service)) return;
-  flow.disturbances.push({ fault: name, blindEnd });
+  flow.disturbances.push({ fault: name, blindEnd, onlyRefuses });
 };

@@ -27,6 +27,14 @@ t.test('a flow that a fault touched may be cut off at either end, but not stay o
   t.match(judgeFlow(plan, end('corrupt', 1), end('end', 10), [cut]), { fault: /client corrupt/ });
 });
 
+t.test('what may only refuse a flow excuses none that has begun', async (t) => {
+  const rebind: Disturbance = { fault: 'rebind con', blindEnd: undefined, onlyRefuses: true };
+  t.equal(judgeFlow(plan, end('reset', 0), undefined, [rebind]), 'cut');
+  t.match(judgeFlow(plan, end('reset', 3), end('reset', 10), [rebind]), { fault: /undisturbed/ });
+  t.match(judgeFlow(plan, end('reset', 3), undefined, [rebind]), { fault: /undisturbed/ });
+  t.equal(judgeFlow(plan, end('reset', 3), end('reset', 10), [rebind, cut]), 'cut');
+});
+
 t.test("only the neighbour of a killed process may see its kernel's FIN", async (t) => {
   t.equal(judgeFlow(plan, end('end', 19), end('reset', 10), [agentKilled]), 'cut');
   t.match(judgeFlow(plan, end('reset', 19), end('end', 9), [agentKilled]), { fault: /backend saw a FIN/ });

@@ -20,6 +20,8 @@ export interface Disturbance {
    * FIN, and the program beside it cannot tell. Nobody could (the far end can and must).
    */
   readonly blindEnd: 'client' | 'backend' | undefined;
+  /** It may have kept a flow from beginning, and nothing else. */
+  readonly onlyRefuses?: boolean;
 }
 
 /** `overdue`: aborted, and the other end was never told; see docs/testing.md. */
@@ -38,7 +40,7 @@ export const judgeFlow = (plan: FlowPlan, client: FlowEnd, backend: FlowEnd | un
     if (end.ending === 'end' && end.received !== expected && !isBlind) return { fault: `${side} saw a FIN after ${end.received} of ${expected} bytes` };
   }
   if (plan.kind === 'refused') return judgeRefused(client, backend, disturbances.some(({ blindEnd }) => blindEnd === 'client'));
-  const isDisturbed = disturbances.length > 0;
+  const isDisturbed = disturbances.some(({ onlyRefuses }) => !onlyRefuses || (!backend && client.ending === 'reset' && client.received === 0));
   if (client.ending === 'end' && backend?.ending === 'end') return plan.kind.endsWith('Aborts') ? { fault: 'an aborted flow ended in good order' } : 'complete';
   if (plan.kind === 'clientAborts' && client.ending === 'aborted' && (!backend || backend.ending === 'reset')) return 'aborted';
   if (plan.kind === 'backendAborts' && backend?.ending === 'aborted' && client.ending === 'reset') return 'aborted';
