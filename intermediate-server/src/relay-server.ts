@@ -14,6 +14,7 @@ import { randomBytes, type X509Certificate } from 'node:crypto';
 import {
   ConnectionRateTable,
   createQuicConfig,
+  DeadlineTimer,
   Endpoint,
   formatIdentity,
   OUTER_PROFILE,
@@ -95,7 +96,10 @@ export class RelayServer {
   readonly #log: Logger;
   readonly #clients: (RelayClient | undefined)[] = [];
   readonly #freeIds: number[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer = new DeadlineTimer(() => {
+    this.machine.handleTimeout(performance.now());
+    this.pump();
+  });
   readonly #reviewTimer: NodeJS.Timeout;
   #authorities: Authorities;
   readonly #turnedAway: TurnedAway;
@@ -262,13 +266,13 @@ export class RelayServer {
 
   /** Closes every connection and the socket. */
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer.arm(undefined);
     clearInterval(this.#reviewTimer);
     this.pauses.stop();
     this.#prompts?.stop();
     this.#turnedAway.stop();
     await this.#endpoint.close('draining');
-    clearTimeout(this.#timer);
+    this.#timer.arm(undefined);
     await this.#journal?.close();
   }
 
@@ -324,13 +328,7 @@ export class RelayServer {
   /** Performs what the machine has asked for and arms its next deadline. */
   pump(): void {
     for (let command; (command = this.machine.nextCommand()); ) this.#perform(command);
-    clearTimeout(this.#timer);
-    const at = this.machine.pollTimeout();
-    if (at === undefined) return;
-    this.#timer = setTimeout(() => {
-      this.machine.handleTimeout(performance.now());
-      this.pump();
-    }, Math.max(0, Math.ceil(at - performance.now())));
+    this.#timer.arm(this.machine.pollTimeout());
   }
 
   #perform(command: RelayCommand): void {

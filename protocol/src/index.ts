@@ -51,6 +51,7 @@ export * from './flow/abort-socket.js';
 export * from './flow/flow-gate.js';
 export * from './flow/read-reset.js';
 export * from './flow/udp-flow.js';
+export * from './client/deadline-timer.js';
 export * from './client/relay-address.js';
 export * from './client/relay-dial.js';
 export * from './client/relay-driver.js';

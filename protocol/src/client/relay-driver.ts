@@ -14,6 +14,7 @@ import type { EndpointConnection } from '../quic/endpoint-connection.js';
 import type { QuicConfig } from '../quic/port.js';
 import type { DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import type { WorkerPlace } from '../wire/control-messages.js';
+import { DeadlineTimer } from './deadline-timer.js';
 import type { RelayAddress } from './relay-address.js';
 import { RelayDial, type RelayDialInit } from './relay-dial.js';
 
@@ -46,7 +47,10 @@ export class RelayDriver<Extra extends Command> {
   readonly #init: RelayDriverInit<Extra>;
   readonly #pending = new Set<Promise<void>>();
   readonly #attempts = new Map<LinkId, Attempt>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer = new DeadlineTimer(() => {
+    this.#init.machine.handleTimeout(performance.now());
+    this.pump();
+  });
   #stopped = false;
 
   constructor(init: RelayDriverInit<Extra>) {
@@ -65,14 +69,14 @@ export class RelayDriver<Extra extends Command> {
       if (isLinkAction(command)) this.#performLink(command);
       else perform(command);
     }
-    this.#armTimer();
+    this.#timer.arm(this.#stopped ? undefined : machine.pollTimeout());
   }
 
   /** Leaves the relays and releases every socket and timer. The machine was stopped before. */
   async stop(): Promise<void> {
     this.pump();
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer.arm(undefined);
     for (const attempt of [...this.#attempts.values()]) this.#retire(attempt, 'no_error');
     await Promise.all(this.#pending);
   }
@@ -155,16 +159,6 @@ export class RelayDriver<Extra extends Command> {
   #track(work: Promise<void>): void {
     this.#pending.add(work);
     void work.then(() => this.#pending.delete(work));
-  }
-
-  #armTimer(): void {
-    clearTimeout(this.#timer);
-    const at = this.#init.machine.pollTimeout();
-    if (at === undefined || this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#init.machine.handleTimeout(performance.now());
-      this.pump();
-    }, Math.max(0, Math.ceil(at - performance.now())));
   }
 }
 

@@ -108,8 +108,8 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
   }
 
   override pollTimeout(): number | undefined {
-    const deadlines = [super.pollTimeout(), this.#requests.nextDeadline].filter((at) => at !== undefined);
-    return deadlines.length === 0 ? undefined : Math.min(...deadlines);
+    const at = Math.min(super.pollTimeout() ?? Infinity, this.#requests.nextDeadline ?? Infinity);
+    return at === Infinity ? undefined : at;
   }
 
   override handleTimeout(now: number): void {

@@ -195,9 +195,9 @@ export class RelayMachine {
 
   /** When `handleTimeout` is due, in the milliseconds of `now`; undefined: nothing waits. */
   pollTimeout(): number | undefined {
-    const candidates = [this.#greetings.earliest, this.#broker.earliestDeadline, this.#drain.deadline];
-    const deadlines = candidates.filter((deadline) => deadline !== undefined);
-    return deadlines.length === 0 ? undefined : Math.min(...deadlines);
+    // Asked after every batch of datagrams, so without lists.
+    const at = Math.min(this.#greetings.earliest ?? Infinity, this.#broker.earliestDeadline ?? Infinity, this.#drain.deadline ?? Infinity);
+    return at === Infinity ? undefined : at;
   }
 
   /** Acts on every deadline that is due; early calls are harmless. */
