@@ -21,6 +21,7 @@ export { createQuicConfig } from './quic/quiche-adapter.js';
 export * from './quic/transport-profiles.js';
 export * from './quic/connection-end.js';
 export * from './quic/endpoint.js';
+export * from './quic/late-turns.js';
 export * from './quic/endpoint-connection.js';
 export * from './quic/quic-stream.js';
 export * from './quic/timer-wheel.js';

@@ -24,6 +24,9 @@ const UNIDIRECTIONAL_BIT = 2;
 /** Streams whose abort came before they did: as many as a peer may have open. */
 const MAX_EARLY_ABORTS = 1024;
 
+/** Streams that are asked one by one whether they can be read, before QUIC is asked which: that costs as much as ten (readableStreams). */
+const MAX_ASKED_STREAMS = 4;
+
 /** Less room than this after a flush may have kept a packet back. */
 const FULL_PACKET_BYTES = 1500;
 
@@ -357,9 +360,21 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     if (this.#isLive) this.#notes?.flush();
     if (this.#isLive) this.#deliverPathChanges();
     if (this.#unacknowledged.size > 0) this.#settleAcknowledged();
-    if (this.#ended) return;
-    this.#handler.onDelivered?.(this);
-    if (quic.isDraining() || quic.isClosed() || quic.localError()) this.#end(this.#readEnd());
+    if (!this.#ended) this.#handler.onDelivered?.(this);
+  }
+
+  /** For the endpoint, ahead of a flush: takes back the connection ids that the peer retired, and gives it others. */
+  replaceRetiredIds(): void {
+    if (!this.#isLive) return;
+    for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
+      this.#owner.table.unbind(this, id);
+      this.#owner.table.provision(this);
+    }
+  }
+
+  /** For the endpoint, after a flush: whether QUIC says that it is over. */
+  checkEnd(): void {
+    if (!this.#ended && this.quic.isOver()) this.#end(this.#readEnd());
   }
 
   /** Ends at once, without waiting for the network; the peer is told with the next flush. */
@@ -409,6 +424,13 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   #deliverReadable(): void {
     this.#broughtPayload = true;
+    if (this.#streams.size <= MAX_ASKED_STREAMS) {
+      for (const stream of this.#streams.values()) {
+        if (this.quic.isStreamReadable(stream.id)) stream.handleReadable();
+        if (!this.#isLive) return;
+      }
+      if (!this.quic.isReadable()) return;
+    }
     for (const id of this.quic.readableStreams()) {
       if ((id & UNIDIRECTIONAL_BIT) === 0) (this.#streams.get(id) ?? this.#acceptStream(id))?.handleReadable();
       else if (!this.#abortNotes().handleReadable(id)) this.close('protocol_error');
@@ -473,11 +495,6 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   }
 
   #deliverPathChanges(): void {
-    for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
-      this.#owner.table.unbind(this, id);
-      this.#owner.table.provision(this);
-      this.markDirty();
-    }
     if (this.sawOtherPath && this.quic.pollPeerMigrated()) this.#noticeMove();
   }
 

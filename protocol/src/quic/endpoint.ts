@@ -17,6 +17,7 @@ import type { EndpointInit, ServerChanges, ServerInit } from './endpoint-init.js
 import { CONNECTION_ID_BYTES, ConnectionTable, randomConnectionId } from './connection-table.js';
 import { FirstContact, type FirstInitial } from './first-contact.js';
 import { FIXED_BIT, LONG_HEADER_BIT, longHeaderDestination } from './long-header.js';
+import { scheduleLateTurn, type LateTurn } from './late-turns.js';
 import { createPacketDrops, type PacketDropReason, type PacketDrops } from './packet-drops.js';
 import { PacketRuns } from './packet-runs.js';
 import type { PathInfo, QuicConfig } from './port.js';
@@ -156,7 +157,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#dirty.push(connection);
     if (!this.#inTurn && !this.#turnDue) {
       this.#turnDue = true;
-      setImmediate(this.#lateTurn);
+      scheduleLateTurn(this.#lateTurn);
     }
   }
 
@@ -199,12 +200,20 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
-  readonly #lateTurn = (): void => {
-    this.#turnDue = false;
-    this.#turn();
+  readonly #lateTurn: LateTurn = {
+    flush: () => {
+      this.#turnDue = false;
+      this.#flushAll();
+    },
+    settle: () => this.#timer.arm(),
   };
 
   #turn(): void {
+    this.#flushAll();
+    if (!this.#inTurn) this.#timer.arm();
+  }
+
+  #flushAll(): void {
     if (this.#closedWith || this.#inTurn) return;
     this.#inTurn = true;
     this.turnAt = performance.now();
@@ -213,14 +222,16 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     for (const connection of touched) {
       connection.isTouched = false;
       this.#deliver(connection);
-      if (connection.isDirty || !connection.mayPutOffFlush()) this.markDirty(connection);
-      else this.#wheel.schedule(connection, Math.min(connection.due, this.turnAt + ACK_DELAY_MS));
+      if (!connection.isDirty && connection.mayPutOffFlush()) this.#wheel.schedule(connection, Math.min(connection.due, this.turnAt + ACK_DELAY_MS));
+      else {
+        connection.replaceRetiredIds();
+        this.markDirty(connection);
+      }
     }
     // Handlers of one connection may dirty another; a flush may end a connection. Both append here.
     for (let i = 0; i < this.#dirty.length; i++) this.#settle(this.#dirty[i]!);
     this.#dirty = [];
     this.#inTurn = false;
-    this.#timer.arm();
   }
 
   /** Handlers may throw: that is their connection's end and nobody else's. */
@@ -259,8 +270,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     const { quic } = connection;
     this.#flush(connection);
     if (connection.applyPendingClose()) this.#runs.flush(quic);
-    if (!connection.hasEnded && (quic.localError() || quic.isClosed())) this.#deliver(connection);
-    if (quic.isClosed()) return this.#remove(connection);
+    connection.checkEnd();
+    if (connection.hasEnded && quic.isClosed()) return this.#remove(connection);
     // The binding truncates to whole milliseconds: one more, or the timer would come early and spin.
     this.#wheel.schedule(connection, Math.min(performance.now() + quic.timeoutMs() + 1, connection.handshakeDue));
   }
@@ -360,6 +371,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#wheel.advance(now, (connection) => {
       connection.handleTimer();
       this.#deliver(connection);
+      connection.replaceRetiredIds();
+      connection.checkEnd();
       if (connection.handshakeDue <= now) connection.abandon('handshake_timeout');
       this.markDirty(connection);
     });

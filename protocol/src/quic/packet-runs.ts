@@ -14,6 +14,8 @@ export class PacketRuns {
   /** Also where single packets (Retry, Version Negotiation) are written before `sendOne`. */
   readonly buffer = Buffer.allocUnsafeSlow(RUN_BYTES + MAX_PACKET_BYTES);
   readonly #socket: DatagramSocket;
+  /** Where QUIC writes a run's second packet, which mostly there is none of: no view into the run has to be made for it. */
+  readonly #second = Buffer.allocUnsafeSlow(MAX_PACKET_BYTES);
 
   constructor(socket: DatagramSocket) {
     this.#socket = socket;
@@ -30,7 +32,8 @@ export class PacketRuns {
     let length = 0;
     let segment = 0;
     let { host, port } = quic.sentTo;
-    for (let size; (size = quic.send(length === 0 ? run : run.subarray(length))) > 0; ) {
+    for (let size; (size = quic.send(length === 0 ? run : length === segment ? this.#second : run.subarray(length))) > 0; ) {
+      if (length > 0 && length === segment) this.#second.copy(run, length, 0, size);
       const to = quic.sentTo;
       if (length > 0 && (size > segment || to.port !== port || to.host !== host)) {
         // Ends the run: a packet longer than its segments, or one for another address.

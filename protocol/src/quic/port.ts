@@ -82,6 +82,9 @@ export interface QuicConnection {
 
   /** True when some stream has bytes, a FIN or a reset to report. */
   isReadable(): boolean;
+  /** The same of one stream; false for one that QUIC does not know. */
+  isStreamReadable(id: number): boolean;
+  /** Dear: the binding makes an object with methods of its own. `isStreamReadable` is a tenth where the streams are known. */
   readableStreams(): Iterable<number>;
   readStream(id: number, into: Uint8Array): number;
   /** Whether the last `readStream` reached the FIN. */
@@ -103,8 +106,12 @@ export interface QuicConnection {
 
   isEstablished(): boolean;
   isResumed(): boolean;
-  /** True once a CONNECTION_CLOSE was received: nothing is sent any more. */
-  isDraining(): boolean;
+  /**
+   * Closed or about to be: a CONNECTION_CLOSE was received and nothing is sent any more, a fault or `close` of this side
+   * is to be told to the peer, or QUIC has given up. QUIC itself is asked only after something that may have done it.
+   */
+  isOver(): boolean;
+  /** QUIC is done with it: forget it. */
   isClosed(): boolean;
   isTimedOut(): boolean;
   peerError(): QuicError | undefined;

@@ -137,6 +137,12 @@ class QuicheConnection implements QuicConnection {
   lastReadFin = false;
   lastStreamError = 0;
   readonly #native: Connection;
+  /** Something happened after which the connection may be over: a packet, a timeout, a fault, `close`. */
+  #mayBeOver = false;
+  /** A fault or `close`: QUIC may hold an error of this side. */
+  #mayHaveError = false;
+  /** Some datagram was queued since the queue was last seen empty. */
+  #mayHaveDatagrams = false;
   /** Packets QUIC had authenticated before the next; -1 while nobody counts. */
   #authentic = -1;
 
@@ -156,11 +162,13 @@ class QuicheConnection implements QuicConnection {
     const { isSuspicious } = this.account;
     if (!isSuspicious) this.#authentic = -1;
     else if (this.#authentic < 0) this.#authentic = this.#native.stats().recv;
+    this.#mayBeOver = true;
     try {
       this.#native.recv(packet, path);
       if (!isSuspicious || this.#isAuthentic()) this.account.addPacket(packet.length);
       return true;
     } catch {
+      this.#mayHaveError = true;
       return false; // a fatal one is in localError()
     }
   }
@@ -170,6 +178,7 @@ class QuicheConnection implements QuicConnection {
     try {
       sent = this.#native.send(into);
     } catch {
+      this.#noteFault();
       return 0;
     }
     if (sent === null) return 0;
@@ -195,12 +204,16 @@ class QuicheConnection implements QuicConnection {
   }
 
   datagramsToSend(): number {
-    return this.#native.dgramSendQueueLen();
+    if (!this.#mayHaveDatagrams) return 0;
+    const count = this.#native.dgramSendQueueLen();
+    this.#mayHaveDatagrams = count > 0;
+    return count;
   }
 
   sendDatagram(payload: Uint8Array): DatagramOutcome {
     try {
       if (this.#native.dgramSend(payload) === null) return DATAGRAM_QUEUE_FULL;
+      this.#mayHaveDatagrams = true;
       this.account.addSent(payload.length);
       return DATAGRAM_QUEUED;
     } catch (error) {
@@ -214,6 +227,10 @@ class QuicheConnection implements QuicConnection {
 
   isReadable(): boolean {
     return this.#native.isReadable();
+  }
+
+  isStreamReadable(id: number): boolean {
+    return this.#native.streamReadable(id);
   }
 
   readableStreams(): Iterable<number> {
@@ -269,6 +286,7 @@ class QuicheConnection implements QuicConnection {
   }
 
   handleTimeout(): void {
+    this.#mayBeOver = true;
     this.#native.onTimeout();
   }
 
@@ -288,8 +306,12 @@ class QuicheConnection implements QuicConnection {
     return this.#native.isResumed();
   }
 
-  isDraining(): boolean {
-    return this.#native.isDraining();
+  isOver(): boolean {
+    if (!this.#mayBeOver) return false;
+    const native = this.#native;
+    if (native.isDraining() || native.isClosed() || (this.#mayHaveError && native.localError() !== null)) return true;
+    this.#mayBeOver = false;
+    return false;
   }
 
   isClosed(): boolean {
@@ -309,6 +331,7 @@ class QuicheConnection implements QuicConnection {
   }
 
   close(isApplication: boolean, code: number, reason: string): void {
+    this.#noteFault();
     try {
       this.#native.close(isApplication, code, Buffer.from(reason));
     } catch {
@@ -375,6 +398,11 @@ class QuicheConnection implements QuicConnection {
     } catch {
       return false;
     }
+  }
+
+  #noteFault(): void {
+    this.#mayBeOver = true;
+    this.#mayHaveError = true;
   }
 
   #shutdown(id: number, direction: 0 | 1, code: number): void {
