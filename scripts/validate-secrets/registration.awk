@@ -7,6 +7,7 @@
 #   fault|key path: what is wrong
 #   placeholder|key path        sample|key path
 #   key|number|keyId|algorithm|role|identities|services|active, future or past|seconds until notAfter
+# The last two not for a client's key, and of the scope only what its file says: files of earlier versions say none.
 
 BEGIN {
   FS = "\t"; US = "\037"
@@ -90,14 +91,15 @@ function printable(hex,   i, out) {
   return out
 }
 function client_key(   alg, hex) {
-  known("", " keyId algorithm secret ")
+  known("", " keyId algorithm secret scope ")
   key_id("keyId"); alg = algorithm("algorithm")
+  if (has("scope")) scope("scope")
   hex = material("secret", 32, alg == "ed25519" ? 32 : 256)
   if (hex == "" || alg == "") return
   printf "%s", hex > (out ".key")
   # RFC 8410 §7: PKCS#8 around the seed; 48 bytes, so the base64 needs no padding.
   if (alg == "ed25519") printf "-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----\n", hex_to_base64("302e020100300506032b657004220420" hex) > (out ".pem")
-  print "key|0|" V["keyId"] "|" alg
+  print "key|0|" V["keyId"] "|" alg "|" role "|" identities "|" services
 }
 function keyring(   i) {
   known("", " keys ")
@@ -105,7 +107,7 @@ function keyring(   i) {
   if (T["keys"] != "q") { fault("keys", "must be a list"); return }
   for (i = 0; has("keys" US i); i++) keyring_key("keys" US i, i)
 }
-function keyring_key(p, i,   alg, hex, y, from, to, role, identities, services) {
+function keyring_key(p, i,   alg, hex, y, from, to) {
   if (T[p] != "m") { fault(p, "must be a map"); return }
   known(p, " keyId algorithm publicKey secret scope notBefore notAfter ")
   key_id(p US "keyId")
@@ -119,20 +121,23 @@ function keyring_key(p, i,   alg, hex, y, from, to, role, identities, services) 
     if (hex != "" && y in SMALL) fault(p US "publicKey", "is a point of small order: anyone could sign for it")
   }
   if (alg == "hmac-sha256") hex = material(p US "secret", 32, 256)
-  if (!has(p US "scope")) fault(p US "scope", "is required")
-  else if (T[p US "scope"] != "m") fault(p US "scope", "must be a map")
-  else {
-    known(p US "scope", " role identities services ")
-    role = V[p US "scope" US "role"]
-    if (text(p US "scope" US "role") && role !~ /^(agent|connector)$/) { fault(p US "scope" US "role", "must be agent or connector"); role = "" }
-    identities = names(p US "scope" US "identities", 1); services = names(p US "scope" US "services", 0)
-  }
+  scope(p US "scope")
   from = instant(p US "notBefore"); to = instant(p US "notAfter")
   if (from == "" || to == "") return
   if (from >= to) { fault(p US "notAfter", "must be later than notBefore"); return }
   if (hex == "") return
   printf "%s", hex > (out "." i); close(out "." i)
   print "key|" i "|" V[p US "keyId"] "|" alg "|" role "|" identities "|" services "|" (now < from ? "future" : now < to ? "active" : "past") "|" sprintf("%.0f", to - now)
+}
+# Sets role, identities and services.
+function scope(p) {
+  role = identities = services = ""
+  if (!has(p)) { fault(p, "is required"); return }
+  if (T[p] != "m") { fault(p, "must be a map"); return }
+  known(p, " role identities services ")
+  role = V[p US "role"]
+  if (text(p US "role") && role !~ /^(agent|connector)$/) { fault(p US "role", "must be agent or connector"); role = "" }
+  identities = names(p US "identities", 1); services = names(p US "services", 0)
 }
 # Comma separated, * for all.
 function names(p, least,   i, out, v) {

@@ -64,9 +64,14 @@ has_successor() {
 # check_registration KEY KEYRING: entries, KEYRING empty when there is none at hand. Looks at identity_* of check_tls
 # and at needed_services (comma separated).
 check_registration() {
-  local label=${entry_label[$1]} id algorithm kind number of role identities services standing _left name
+  local label=${entry_label[$1]} id algorithm kind number of role identities services standing _left
   read_registration key "$1" registration || return 0
-  IFS='|' read -r _ _ id algorithm <"$work/key.$1"
+  IFS='|' read -r _ _ id algorithm role identities services <"$work/key.$1"
+  # What the file says of itself: a process refuses the wrong role and identity. Services the keyring may have been given since.
+  if [[ -n $role ]]; then
+    [[ -z ${2:-} ]] || services='*'
+    check_scope warning "$label" "$id" "$role" "$identities" "$services"
+  fi
   [[ -n ${2:-} ]] || return 0
   check_keyring "$2"
   [[ ${keyring_verdict[$2]} == usable ]] || return 0
@@ -76,20 +81,26 @@ check_registration() {
       finding error "$label" registration "is not the key $id that ${entry_label[$2]} holds" "$NEW_KEY, or put its two halves there"
     fi
     [[ $standing == active ]] || finding error "$label" active-key "the keyring's key $id is not valid now" "$NEW_KEY"
-    [[ -n $identity_name ]] || return 0
-    if [[ $role != "$identity_role" ]]; then
-      finding error "$label" registration "key $id is for the role $role, the certificate for $identity_role" "$NEW_KEY for the role $identity_role"
-      return 0
-    fi
-    [[ $identities == '*' || ",$identities," == *",$identity_name,"* ]] ||
-      finding error "$label" registration "key $id may not register the identity $identity_name" "$NEW_KEY with --identity $identity_name"
-    for name in ${needed_services//,/ }; do
-      [[ $services == '*' || ",$services," == *",$name,"* ]] ||
-        finding error "$label" registration "key $id may not register the service $name" "$NEW_KEY with --service $name"
-    done
+    check_scope error "$label" "$id" "$role" "$identities" "$services"
     return 0
   done <"$work/keyring.$2"
   finding error "$label" registration "${entry_label[$2]} has no key $id" "add it with ztna-certs keygen --keyring"
+}
+# check_scope SEVERITY LABEL ID ROLE IDENTITIES SERVICES: what a key may register against identity_* and needed_services;
+# SEVERITY is that of a service it may not. What file and keyring both lack is found once.
+check_scope() {
+  local name
+  [[ -n $identity_name ]] || return 0
+  if [[ $4 != "$identity_role" ]]; then
+    finding error "$2" registration "key $3 is for the role $4, the certificate for $identity_role" "$NEW_KEY for the role $identity_role"
+    return 0
+  fi
+  [[ $5 == '*' || ",$5," == *",$identity_name,"* ]] ||
+    finding error "$2" registration "key $3 may not register the identity $identity_name" "$NEW_KEY with --identity $identity_name"
+  for name in ${needed_services//,/ }; do
+    [[ $6 == '*' || ",$6," == *",$name,"* ]] ||
+      finding "$1" "$2" registration "key $3 may not register the service $name" "$NEW_KEY with --service $name"
+  done
 }
 # same_key ALGORITHM CLIENT KEYRING: prefixes of the files that registration.awk wrote.
 same_key() {

@@ -8,7 +8,7 @@ import { connectorSchema } from '@ztna/app-connector';
 import { loadRelaySettings } from '@ztna/intermediate-server';
 import { loadClientSettings, loadConfig, ZtnaError } from '@ztna/protocol';
 import { BREAKAGES } from './breakages.js';
-import { asFolder, asManifest, fileLabel, goodContent } from './deployment.js';
+import { asFolder, asManifest, fileLabel, goodContent, REGISTRATION, registrationKey, RELAY_CONFIG, RELAY_KEYRING, RELAY_TLS } from './deployment.js';
 import { scratchFile } from './scratch.js';
 import { summary, validate } from './validator.js';
 
@@ -44,6 +44,24 @@ t.test('a deployment in order has no findings, and every process would start', a
     t.same(verdict.skipped, []);
     t.equal(verdict.checked.length, 9, verdict.checked.join());
   });
+});
+
+// As keygen of earlier versions wrote them.
+t.test('a registration key that does not say its scope has no findings', async (t) => {
+  const content = goodContent();
+  const [withoutScope] = content[REGISTRATION]!['registration.yaml']!.split('scope:');
+  content[REGISTRATION] = { 'registration.yaml': withoutScope! };
+  const root = asFolder(t, content);
+  t.same((await validate(t, ['--dir', root], { content })).findings, []);
+  t.equal(refusal(root), undefined);
+});
+
+t.test('where the keyring is not at hand, the key says itself what it may register', async (t) => {
+  const content = goodContent(registrationKey({ scope: { role: 'connector', identities: '*', services: ['web'] } }));
+  for (const object of [RELAY_TLS, RELAY_KEYRING, RELAY_CONFIG]) delete content[object];
+  const { findings } = await validate(t, ['--dir', asFolder(t, content)], { content });
+  t.match(findings, [{ severity: 'warning', object: 'connector/registration.yaml', check: 'registration', finding: /may not register the service ssh-box/ }]);
+  t.equal(findings.length, 1);
 });
 
 for (const { title, change, findings, refused = true } of BREAKAGES) {
