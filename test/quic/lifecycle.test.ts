@@ -300,6 +300,23 @@ t.test('endpoint.close inside a handler ends every connection once and sends the
   t.equal(pair.server.connectionCount, 0);
 });
 
+t.test('an endpoint that closes has its farewell reach a peer even when the first packets of it are lost', async (t) => {
+  const pair = await createInnerPair(t);
+  const server = pair.server.local;
+  const farewells = new Map<string, number>();
+  pair.network.filter = (packet, from) => {
+    if (from.host !== server.host || from.port !== server.port) return true;
+    const key = packet.toString('latin1');
+    const copy = (farewells.get(key) ?? 0) + 1;
+    farewells.set(key, copy);
+    return copy > 2;
+  };
+  await pair.server.close('draining');
+  t.match(await pair.near.ended(), { code: 'draining', by: 'peer' });
+  t.equal(farewells.size, 1, 'one packet');
+  t.same([...farewells.values()], [3], 'three times');
+});
+
 t.test('connect at a closed endpoint ends at once, after it returned', async (t) => {
   const pair = await createUdpPair(t, { serverConfig: innerServer() });
   await pair.client.close('draining');

@@ -26,6 +26,19 @@ export class PacketRuns {
     this.#socket.sendRun(this.buffer, length, length, host, port);
   }
 
+  /** As `flush`, one packet at a time: returns what sends the same packets once more. */
+  flushCopied(quic: QuicConnection): () => void {
+    const sent: { readonly packet: Buffer; readonly host: string; readonly port: number }[] = [];
+    for (let size; (size = quic.send(this.buffer)) > 0; ) {
+      const { host, port } = quic.sentTo;
+      sent.push({ packet: Buffer.from(this.buffer.subarray(0, size)), host, port });
+      this.sendOne(size, host, port);
+    }
+    return () => {
+      for (const { packet, host, port } of sent) this.#socket.sendRun(packet, packet.length, packet.length, host, port);
+    };
+  }
+
   /** Sends everything that flow and congestion control let the connection send now. */
   flush(quic: QuicConnection): void {
     const run = this.buffer;
