@@ -495,12 +495,13 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   }
 
   #deliverPathChanges(): void {
-    if (this.sawOtherPath && this.quic.pollPeerMigrated()) this.#noticeMove();
+    if (!this.sawOtherPath) return;
+    const from = this.quic.pollPeerMigrated();
+    if (from) this.#noticeMove(from);
   }
 
-  #noticeMove(): void {
+  #noticeMove(from: SocketAddress): void {
     const before = this.path;
-    const from = this.peerAddress;
     // There and back, for the sake of what was lost: left-paths.ts.
     if (from.port === before.from.port && from.host === before.from.host) return;
     this.sawOtherPath = false;

@@ -139,6 +139,6 @@ export interface QuicConnection {
   migrate(local: SocketAddress, peer: SocketAddress): boolean;
   /** Packets of this connection received so far. */
   packetsReceived(): number;
-  /** Drains path events (RFC 9000 §9); true when the peer moved to another address. */
-  pollPeerMigrated(): boolean;
+  /** Drains path events (RFC 9000 §9): where the peer moved last, the address validated, if it did. */
+  pollPeerMigrated(): SocketAddress | undefined;
 }

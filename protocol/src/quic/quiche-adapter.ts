@@ -382,11 +382,12 @@ class QuicheConnection implements QuicConnection {
     return this.#native.stats().recv;
   }
 
-  pollPeerMigrated(): boolean {
-    let migrated = false;
+  pollPeerMigrated(): SocketAddress | undefined {
+    let migrated: SocketAddress | undefined;
     // The binding's type leaves out the null that ends the queue.
     for (let event; (event = this.#native.pathEventNext() as ReturnType<Connection['pathEventNext']> | null); ) {
-      if (event.type === 'PeerMigrated') migrated = true;
+      // The binding calls the two ends of the path old and new: the peer's is the latter.
+      if (event.type === 'PeerMigrated') migrated = event.new;
     }
     return migrated;
   }
