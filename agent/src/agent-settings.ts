@@ -1,7 +1,7 @@
 // agent.yaml and the files it names, loaded and checked, at the start and at every reload; and what in it is allowed but
 // deserves a word.
 
-import { formatHostPort, isLoopback, loadClientSettings, loadConfig, loadHealthSettings, type LoadedClientSettings } from '@ztna/protocol';
+import { formatHostPort, healthNeedsRestart, isLoopback, loadClientSettings, loadConfig, loadHealthSettings, type LoadedClientSettings } from '@ztna/protocol';
 import { isDeepStrictEqual } from 'node:util';
 import { agentSchema, type AgentConfig } from './agent-config.js';
 
@@ -18,8 +18,10 @@ export const loadAgentSettings = (path: string): AgentSettings => {
 };
 
 /** Keys that take effect at the next start only. */
-export const needsRestart = (before: AgentSettings, after: AgentSettings): string[] =>
-  (['relays', 'listeners', 'udp', 'log'] as const).filter((key) => !isDeepStrictEqual(before.config[key], after.config[key]));
+export const needsRestart = ({ config: before }: AgentSettings, { config: after }: AgentSettings): string[] => [
+  ...(['relays', 'listeners', 'udp', 'log'] as const).filter((key) => !isDeepStrictEqual(before[key], after[key])),
+  ...healthNeedsRestart(before.health, after.health, ['listen', 'metrics']),
+];
 
 /** A listener that others than this machine's programs can reach. */
 export interface ExposedListener {

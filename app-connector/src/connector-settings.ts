@@ -1,6 +1,6 @@
 // connector.yaml and the files it names, loaded and checked against each other, at the start and at every reload.
 
-import { loadClientSettings, loadConfig, loadHealthSettings, ZtnaError, type LoadedClientSettings } from '@ztna/protocol';
+import { healthNeedsRestart, loadClientSettings, loadConfig, loadHealthSettings, ZtnaError, type LoadedClientSettings } from '@ztna/protocol';
 import { isDeepStrictEqual } from 'node:util';
 import { connectorSchema, servedServices, type ConnectorConfig } from './connector-config.js';
 import type { ServedService } from './service.js';
@@ -32,5 +32,6 @@ export const needsRestart = (before: ConnectorSettings, after: ConnectorSettings
     old[name] === undefined ? [`services.${name}`] : old[name].protocol === protocol ? [] : [`services.${name}.protocol`],
   );
   const gone = Object.keys(old).filter((name) => after.config.services[name] === undefined).map((name) => `services.${name}`);
-  return [...changed, ...services, ...gone];
+  const health = healthNeedsRestart(before.config.health, after.config.health, ['listen', 'metrics', 'tls', 'probeInterval']);
+  return [...changed, ...services, ...gone, ...health];
 };

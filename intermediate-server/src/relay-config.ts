@@ -4,7 +4,7 @@ import {
   checkHealthGuard,
   durationMs,
   filePath,
-  formatAddress,
+  healthNeedsRestart,
   listenAddress,
   loadConfig,
   loadDocument,
@@ -29,6 +29,7 @@ import {
   type TlsMaterial,
   type UdpMode,
 } from '@ztna/protocol';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { limitsSection, toRelayServerLimits, type RelayServerLimits } from './limits-section.js';
 
@@ -103,9 +104,20 @@ export const loadRelaySettings = (path: string): RelaySettings => {
 };
 
 /** Keys that take effect at the next start only. */
-export const needsRestart = (before: RelaySettings, after: RelaySettings): string[] => {
-  const listen = formatAddress(before.listen) === formatAddress(after.listen) ? [] : ['listen'];
-  return before.workers === after.workers ? listen : [...listen, 'workers'];
+export const needsRestart = (before: RelaySettings, after: RelaySettings): string[] => [
+  ...Object.entries(AT_START).filter(([, read]) => !isDeepStrictEqual(read(before), read(after))).map(([key]) => key),
+  ...healthNeedsRestart(before.health, after.health, ['listen', 'metrics', 'tls']),
+];
+
+/** What is read once; everything else a reload takes up. */
+const AT_START: Readonly<Record<string, (settings: RelaySettings) => unknown>> = {
+  listen: ({ listen }) => listen,
+  workers: ({ workers }) => workers,
+  journal: ({ journalPath }) => journalPath,
+  drainTimeout: ({ drainTimeoutMs }) => drainTimeoutMs,
+  'limits.queues.total': ({ limits }) => limits.budget.bytes,
+  udp: ({ udp }) => udp,
+  log: ({ log }) => log,
 };
 
 /** `/etc/ztna/relay.yaml` has its journal in `/etc/ztna/relay.journal`: two relays in one folder have two. */

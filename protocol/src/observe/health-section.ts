@@ -4,6 +4,7 @@
 //   probes (/healthz, /readyz)  anybody who reaches the address: a kubelet has neither token nor certificate
 //   scrapes (/metrics)          on loopback anybody; elsewhere with the token or a client certificate only
 
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { listenAddress, type HostPort } from '../config/address-schema.js';
 import { filePath } from '../config/file-path.js';
@@ -75,6 +76,16 @@ export const loadHealthSettings = ({ listen, metrics, token, tls = false, client
   token: token === undefined ? undefined : new BearerToken(readBearerToken(token)),
   files: token === undefined ? [] : [token],
 });
+
+/** Of a `health` section: what takes effect at the next start only. Token and clients are taken up by a reload. */
+export const healthNeedsRestart = <Key extends string>(
+  before: Readonly<Record<Key, unknown>> | undefined,
+  after: Readonly<Record<Key, unknown>> | undefined,
+  keys: readonly Key[],
+): string[] => {
+  if (!before || !after) return before === after ? [] : ['health'];
+  return keys.filter((key) => !isDeepStrictEqual(before[key], after[key])).map((key) => `health.${key}`);
+};
 
 /** 127.0.0.0/8, ::1, and the former as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2). */
 export const isLoopback = (host: string): boolean => /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host) || host === '::1';
