@@ -27,7 +27,7 @@ import { leadsTo } from './worker-steering.js';
 
 /**
  * Also how many paths quiche keeps for a connection, and it lets none go by itself: a client's address may
- * change seven times (NAT rebinding, migration) before the connection has to be made anew (measured).
+ * change seven times (NAT rebinding, migration) before the connection has to be made anew (measured; address-sightings.ts).
  */
 const ACTIVE_CONNECTION_ID_LIMIT = 8;
 /** Largest UDP payload accepted; senders stay at or below 1350. */

@@ -10,7 +10,8 @@
 
 import { formatIdentity } from '../../identity.js';
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
-import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf, type WorkerPlace } from '../../wire/control-messages.js';
+import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf, type ObservedAddress, type WorkerPlace } from '../../wire/control-messages.js';
+import { AddressSightings } from './address-sightings.js';
 import { Backoff } from './backoff.js';
 import { leftEvent, linkDownEvent, type LinkDownEvent } from './client-events.js';
 import { DEFAULT_LINK_LIMITS, resolveLimits, type LinkLimits } from './client-limits.js';
@@ -45,6 +46,7 @@ export class Link<Extra extends Command = never> {
   #drainDeadline: number | undefined;
   #lastFailure: LinkFailure | undefined;
   #worker: WorkerPlace | undefined;
+  readonly #sightings: AddressSightings;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
   constructor(init: LinkInit, user: LinkUser = NO_USER, place: LinkPlace<LinkCommand | Extra> = onlyLink(init)) {
@@ -56,6 +58,7 @@ export class Link<Extra extends Command = never> {
     this.#relay = place.relay;
     this.#limits = resolveLimits(DEFAULT_LINK_LIMITS, init.limits);
     const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#limits;
+    this.#sightings = new AddressSightings(this.#limits.maxAddressChanges);
     this.#backoff = new Backoff({ random: init.random, baseMs, capMs });
     this.report = new LinkReporter((event) => this.#commands.push({ kind: 'event', event }), () => this.relay);
   }
@@ -158,7 +161,7 @@ export class Link<Extra extends Command = never> {
       case 'registerNack':
         return this.#handleRegisterNack(message, now);
       case 'observedAddress':
-        return this.report.observe(message.observed);
+        return this.#handleObserved(message.observed, now);
       case 'drain':
         return this.#handleDrain(message, now);
       case 'ping':
@@ -216,7 +219,12 @@ export class Link<Extra extends Command = never> {
     if (fault) return this.#violation(fault.code, fault.reason, now);
     this.#greeted = true;
     this.#worker = message.worker;
-    this.report.observe(message.observed);
+    this.#handleObserved(message.observed, now);
+  }
+
+  #handleObserved(observed: ObservedAddress, now: number): void {
+    this.report.observe(observed);
+    if (this.#sightings.add(observed) && this.#state === 'ready') this.#user.handleWorn(now);
   }
 
   #handleRegisterAck({ services }: ControlMessageOf<'registerAck'>, now: number): void {
@@ -321,5 +329,6 @@ export class Link<Extra extends Command = never> {
     this.#readySince = undefined;
     this.#keepalive = undefined;
     this.#drainDeadline = undefined;
+    this.#sightings.clear();
   }
 }
