@@ -1,6 +1,7 @@
 // A program at the agent's site that pings echoes, and its answers.
 
 import type { SocketAddress } from '@ztna/protocol';
+import type { PingRequest } from '../load/echo-client.js';
 import type { LabNetwork } from './network.js';
 import { startLoadProgram } from './load-programs.js';
 import type { Program } from './program.js';
@@ -44,7 +45,7 @@ export class EchoClient {
   async #ask({ host, port }: SocketAddress, milliseconds: number): Promise<RoundTrips> {
     const id = ++this.#id;
     const program = this.#program;
-    program.tell({ id, host, port, milliseconds, bytes: MESSAGE_BYTES, gapMs: GAP_MS });
+    program.tell({ id, host, port, milliseconds, bytes: MESSAGE_BYTES, gapMs: GAP_MS } satisfies PingRequest);
     await program.until(() => program.state.answered === id, 'round trips', milliseconds + PATIENCE_MS);
     const { failure } = program.state;
     if (typeof failure === 'string') throw new Error(`${host}:${port} ${failure}`);

@@ -1,12 +1,8 @@
 // Programs of other people that benchmarks measure beside ours, where they are installed, and the Debian package
 // that brings each. None of them is ever required.
 
-import { accessSync, constants } from 'node:fs';
 import { createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
-
-/** Daemons are often outside an ordinary user's PATH. */
-const EXTRA_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin', '/sbin'];
+import { findProgram } from '@ztna/protocol/testing';
 
 const PACKAGES = {
   ip: 'iproute2',
@@ -24,10 +20,7 @@ export type ToolName = keyof typeof PACKAGES;
 export type FoundTools<Name extends ToolName> = { readonly ok: true; readonly path: Readonly<Record<Name, string>> } | { readonly ok: false; readonly reason: string };
 
 /** The full path of a program, or undefined. */
-export const findTool = (name: ToolName): string | undefined => {
-  const directories = [...(process.env.PATH ?? '').split(delimiter), ...EXTRA_DIRECTORIES];
-  return directories.map((directory) => join(directory, name)).find(isExecutable);
-};
+export const findTool = (name: ToolName): string | undefined => findProgram(name);
 
 /** All of them, or the first that is missing in words for people. */
 export const findTools = <Name extends ToolName>(...names: Name[]): FoundTools<Name> => {
@@ -50,12 +43,3 @@ export const freePort = (): Promise<number> =>
       server.close(() => resolve(port));
     });
   });
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};

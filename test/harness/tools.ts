@@ -2,29 +2,22 @@
 // end with its output. Owns no behaviour of the overlay.
 
 import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { findProgram } from '@ztna/protocol/testing';
 import type { Test } from 'tap';
 
-/** Daemons are often outside an ordinary user's PATH. */
-const EXTRA_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin', '/sbin'];
 /** Far beyond what any run here takes; a hung program must not hang the suite. */
 const RUN_TIMEOUT_MS = 150_000;
 
-/** The full path of a program, or undefined. */
-export const findTool = (name: string): string | undefined => {
-  const directories = [...(process.env.PATH ?? '').split(delimiter), ...EXTRA_DIRECTORIES];
-  return directories.map((directory) => join(directory, name)).find(isExecutable);
-};
+export { findProgram as findTool };
 
 /**
  * The full path of a program. Without it the test `t` is skipped with a note (return at once) or,
  * with ZTNA_REQUIRE_TOOLS=1, fails.
  */
 export const requireTool = (t: Test, name: string): string | undefined => {
-  const path = findTool(name);
+  const path = findProgram(name);
   if (path) return path;
   if (process.env.ZTNA_REQUIRE_TOOLS === '1') t.fail(`${name} is not installed and ZTNA_REQUIRE_TOOLS=1`);
   else t.plan(0, `${name} is not installed`);
@@ -64,13 +57,4 @@ export const runTool = async (command: string, args: readonly string[], options:
   else await pipeline(options.input, child.stdin).catch(() => undefined);
   const exit = await exited;
   return { exit, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() };
-};
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 };
