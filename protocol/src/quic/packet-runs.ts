@@ -7,6 +7,11 @@ import type { QuicConnection } from './port.js';
 
 /** A GSO send takes at most 64 KiB; 44 packets of 1350 bytes fit with room to spare. */
 const RUN_BYTES = 60_000;
+/**
+ * A first packet below this has no other of its length behind it, for which a run would have to wait: what that brings would
+ * have gone into it. It leaves before QUIC is asked for more. Half of the 1200 bytes that are the least any path takes.
+ */
+const SMALL_PACKET_BYTES = 600;
 /** The largest packet a connection may be configured to send. */
 const MAX_PACKET_BYTES = 1500;
 
@@ -59,7 +64,7 @@ export class PacketRuns {
         ({ host, port } = to);
       }
       length += size;
-      if (size < segment || length > RUN_BYTES - segment) {
+      if (size < segment || length > RUN_BYTES - segment || length < SMALL_PACKET_BYTES) {
         this.#socket.sendRun(run, length, segment, host, port);
         length = 0;
       }
