@@ -1,4 +1,5 @@
-// ztna-certs as people run it: child processes, exact exit codes, one line of complaint. init and issue; the rest beside.
+// ztna-certs as people run it: exact exit codes, one line of complaint. init and issue; the rest beside. What is a child process
+// here and what runs in the test's own says the same.
 
 import t from 'tap';
 import { chmodSync, readdirSync, readFileSync } from 'node:fs';
@@ -96,5 +97,21 @@ t.test('mistakes in the command line exit 2 with one line; help exits 0', (t) =>
   t.match(ztnaCerts(), { code: 2, stdout: '', stderr: /^Usage: ztna-certs / });
   t.match(ztnaCerts('--help'), { code: 0, stderr: '', stdout: /^Usage: ztna-certs / });
   t.match(ztnaCerts('keygen', '--help'), { code: 0, stderr: '', stdout: /--any-identity/ });
+  t.end();
+});
+
+t.test('a process of its own says and ends as the program called by a test', (t) => {
+  const directory = withAuthority(t);
+  directory.ztnaCerts('issue', 'agent', 'alice', '--days', '7', '--dir', 'pki');
+  const calls = [
+    [], ['--version'], ['--help'], ['frobnicate'], ['init', '--dir', 'x'], ['inspect', 'pki/alice.crt', '--ca', 'pki/ca.crt'], ['inspect', 'pki/alice.crt', '--key', 'pki/ca.key'],
+    ['list', '--dir', 'pki', '--expiring', '30d'], ['renew', 'pki/none.crt', '--dir', 'pki'],
+  ];
+  const codes = calls.map((args) => {
+    const finished = directory.ztnaCertsProcess(...args);
+    t.same(directory.ztnaCerts(...args), finished, args.join(' '));
+    return finished.code;
+  });
+  t.same(codes, [2, 0, 0, 2, 2, 0, 1, 1, 2], 'of every kind');
   t.end();
 });

@@ -25,11 +25,12 @@ export const runProgram = async (name: string, run: () => Promise<unknown>): Pro
   try {
     await run();
   } catch (error) {
-    process.exitCode = report(name, error);
+    process.exitCode = reportFault(name, error);
   }
 };
 
-const report = (name: string, error: unknown): number => {
+/** Says on standard error what went wrong; returns the exit code for it. */
+export const reportFault = (name: string, error: unknown): number => {
   // commander has printed its own message; its exit code 0 is --help and --version.
   if (isCommanderError(error)) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
   if (error instanceof RunFailure) {
