@@ -2,25 +2,29 @@
 
 import t from 'tap';
 import { Lab } from '../harness/lab.js';
-import { countEvents } from '../harness/overlay.js';
 import { scaledByLoad } from '../harness/patience.js';
 import { eventually } from '../quic/eventually.js';
 import { echo, isRunning, openFlow, startWorkerLab, workerPids, WORKERS } from './worker-lab.js';
 
 const RETURN_LIMIT_MS = 5_000;
 
+const isRegistered = ({ event }: { event: string }): boolean => event === 'registered';
+
+// One overlay for all of them: each leaves a relay that runs, or starts it again.
+const overlay = await startWorkerLab(t);
+const { lab, agents, names, connector } = overlay;
+let { relay } = overlay;
+
 t.test('kill -9 of the parent takes its workers along, and the next start calls their clients back', async (t) => {
-  const { lab, relay, agents, connector } = await startWorkerLab(t);
   const pids = workerPids(relay);
   t.equal(pids.length, WORKERS);
-  const isRegistered = ({ event }: { event: string }): boolean => event === 'registered';
   const back = agents.map((agent) => agent.process.waitForNext(isRegistered, 'the agent back'));
   const connectorBack = Array.from({ length: WORKERS }, (_, worker) => connector.waitForNext((line) => isRegistered(line) && line['worker'] === worker, `back at worker ${worker}`));
   const killed = performance.now();
   relay.child.kill('SIGKILL');
   await eventually(() => !pids.some(isRunning));
-  const again = await lab.restartRelay();
-  for (let worker = 0; worker < WORKERS; worker++) await again.waitFor('clients_prompted', { worker, clients: 2 });
+  relay = await lab.restartRelay();
+  for (let worker = 0; worker < WORKERS; worker++) await relay.waitFor('clients_prompted', { worker, clients: 2 });
   await Promise.all([...back, ...connectorBack]);
   for (const agent of agents) (await openFlow(t, agent)).destroy();
   const took = performance.now() - killed;
@@ -29,10 +33,10 @@ t.test('kill -9 of the parent takes its workers along, and the next start calls 
 });
 
 t.test('a port in use is said so, whether by workers or not', async (t) => {
-  const { lab } = await startWorkerLab(t);
   for (const workers of [1, WORKERS]) {
     const name = `relay-${workers + 1}`;
-    const path = lab.writeRelay([], { name, port: lab.relayPort, extra: { workers, journal: false } });
+    // The policy file is that of the relay that runs.
+    const path = lab.writeRelay([{ allow: names, services: ['echo'] }], { name, port: lab.relayPort, extra: { workers, journal: false } });
     const other = lab.run(lab.relayProgram, ['run', '-c', path]);
     t.equal(await other.exited, 2);
     t.match(other.stderrLines.join('\n'), new RegExp(`UDP 127.0.0.1:${lab.relayPort} is already in use`));
@@ -40,13 +44,11 @@ t.test('a port in use is said so, whether by workers or not', async (t) => {
 });
 
 t.test('SIGTERM drains every worker: an open flow goes on to its end, and the relay exits with 0', async (t) => {
-  const { relay, agents, connector } = await startWorkerLab(t);
   const pids = workerPids(relay);
   const flows = await Promise.all(agents.map((agent) => openFlow(t, agent)));
   // As a service manager does it: every process of the group.
   for (const pid of [relay.pid, ...pids]) process.kill(pid, 'SIGTERM');
-  for (const agent of agents) await agent.process.waitFor('draining');
-  t.ok(countEvents(connector, 'draining') >= 1);
+  for (const process of [connector, ...agents.map((agent) => agent.process)]) await process.waitFor('draining');
   for (const flow of flows) await echo(flow, 'last words');
   for (const flow of flows) flow.end();
   t.equal(await relay.exited, 0);
@@ -56,11 +58,16 @@ t.test('SIGTERM drains every worker: an open flow goes on to its end, and the re
 });
 
 t.test('a second SIGTERM does not wait for flows', async (t) => {
-  const { relay, agents } = await startWorkerLab(t);
-  const flow = await openFlow(t, agents[0]!);
+  const [agent] = agents as [(typeof agents)[number]];
+  connector.forgetEvents();
+  const back = agent.process.waitForNext(isRegistered, 'the agent back');
+  relay = await lab.restartRelay();
+  await connector.waitFor('registered', { worker: (await back)['worker'] });
+  const flow = await openFlow(t, agent);
   const cut = new Promise((resolve) => flow.once('close', resolve));
+  const draining = agent.process.waitForNext(({ event }) => event === 'draining', 'draining');
   process.kill(relay.pid, 'SIGTERM');
-  await agents[0]!.process.waitFor('draining');
+  await draining;
   process.kill(relay.pid, 'SIGTERM');
   t.equal(await relay.exited, 0);
   await cut;
