@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { Test } from 'tap';
 
-/** The window at this pace is 12 MiB/s at most: a stream that never rests, and leaves the machine to others. */
+/** The window at this pace is 1.5 MiB/s at most: a stream that never rests, and leaves the machine to others. */
 const PACE_MS = 10;
-const CHUNK_BYTES = 16 * 1024;
-const WINDOW_CHUNKS = 8;
+const CHUNK_BYTES = 4 * 1024;
+const WINDOW_CHUNKS = 4;
 
 export class SteadyTransfer {
   /** Bytes that came back as they were sent. */
