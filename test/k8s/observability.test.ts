@@ -143,9 +143,12 @@ void t.test('a real Prometheus scrapes an overlay by its scrape configuration, a
   for (const service of ['web', 'sample'] as const) t.equal((await fetchHealth(at(port(service)), service === 'web' ? '/hello' : '/')).status, 200);
   await prometheus.until((one) => one.query('rate(ztna_connector_flows_total{code="ok"}[1m]) > 0 or increase(ztna_connector_flow_bytes_total[1m]) > 0'), (series) => series.length > 0);
 
+  // Each is scraped at a time of its own.
+  await prometheus.until((one) => one.query('rate(ztna_relay_datagrams_received_total[1m]) > 0'), (series) => series.length > 0);
+
   // Quiet while all is well: codes of refusals, and what happens only now and then.
   const ofTheMachine = ['ZtnaTargetDown', 'ZtnaEventLoopLag', 'ZtnaEventLoopSaturated', 'ZtnaDatagramsDropped']; // a busy one may be late
-  const quiet = /dropped|turned away|sent away|lost, by reason|Restarts|99th percentile|^Flows, by outcome/;
+  const quiet = /dropped|turned away|sent away|lost, by reason|Restarts|99th percentile|Workers up|^Flows, by outcome/;
   for (const { where, expression } of queries) {
     const series = await prometheus.query(expression.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.+'));
     const isAlert = rules.some(({ alert }) => alert === where);
