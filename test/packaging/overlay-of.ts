@@ -22,24 +22,30 @@ export interface PackedOverlay {
   fetch(path: string): Promise<Response>;
 }
 
-/** The three configurations of every process; `extra` is added to each. */
-export const writeConfigs = async (owner: LabOwner, backend: string, extra: object = {}): Promise<{ lab: Lab; port: number }> => {
+/** Settings beside those every process has. */
+export interface Extra {
+  readonly relay?: object;
+  readonly all?: object;
+}
+
+/** The three configurations. */
+export const writeConfigs = async (owner: LabOwner, backend: string, { relay = {}, all = {} }: Extra = {}): Promise<{ lab: Lab; port: number }> => {
   const lab = Lab.create(owner);
   lab.enrol('connector', 'connector-1', ['web']);
   lab.enrol('agent', 'alice');
   const [relayPort, port, relayHealth, connectorHealth, agentHealth] = await Promise.all([unusedPort(), unusedPort(), unusedPort(), unusedPort(), unusedPort()]);
   const relays = [{ address: `127.0.0.1:${relayPort}`, name: 'relay-1' }];
   const healthOn = (at: number): object => ({ health: { listen: `127.0.0.1:${at}` } });
-  lab.writeRelay([{ allow: ['alice'], services: ['web'] }], { port: relayPort, extra: { ...extra, ...healthOn(relayHealth) } });
-  lab.write('connector.yaml', stringify({ ...lab.client('connector-1'), relays, services: { web: { backend, allow: ['alice'] } }, ...extra, ...healthOn(connectorHealth) }));
-  lab.write('agent.yaml', stringify({ ...lab.client('alice'), relays, listeners: [{ service: 'web', listen: `127.0.0.1:${port}` }], ...extra, ...healthOn(agentHealth) }));
+  lab.writeRelay([{ allow: ['alice'], services: ['web'] }], { port: relayPort, extra: { ...all, ...relay, ...healthOn(relayHealth) } });
+  lab.write('connector.yaml', stringify({ ...lab.client('connector-1'), relays, services: { web: { backend, allow: ['alice'] } }, ...all, ...healthOn(connectorHealth) }));
+  lab.write('agent.yaml', stringify({ ...lab.client('alice'), relays, listeners: [{ service: 'web', listen: `127.0.0.1:${port}` }], ...all, ...healthOn(agentHealth) }));
   return { lab, port };
 };
 
 export const CONFIG = { 'intermediate-server': 'relay-1.yaml', 'app-connector': 'connector.yaml', agent: 'agent.yaml' } as const;
 
 /** Starts all three and waits until agent and connector are registered. */
-export const startPackedOverlay = async (t: Test, start: Start, extra: object = {}): Promise<PackedOverlay> => {
+export const startPackedOverlay = async (t: Test, start: Start, extra: Extra = {}): Promise<PackedOverlay> => {
   const { address } = await startWebBackend(t);
   const { lab, port } = await writeConfigs(t, address, extra);
   const run = (program: Program, command: string): ManagedProcess => lab.keep(start(program, [command, '-c', CONFIG[program]], lab));

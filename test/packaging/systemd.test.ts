@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import t from 'tap';
 import { relaySchema } from '@ztna/intermediate-server';
-import { parseConfig } from '@ztna/protocol';
+import { MAX_WORKERS, parseConfig } from '@ztna/protocol';
 import { ROOT } from '../harness/lab.js';
 import { ManagedProcess } from '../harness/managed-process.js';
 import { patternBytes } from '../harness/pattern.js';
 import { requireTool, runTool } from '../harness/tools.js';
+import { workerPids } from '../workers/worker-lab.js';
 import { startPackedOverlay, stopInOrder, type Start } from './overlay-of.js';
 import { allowedCalls, only, readUnit, type Unit } from './unit-file.js';
 
@@ -69,13 +70,16 @@ for (const service of SERVICES) {
   });
 }
 
+void t.test('`systemctl reload` is the signal that every program reloads at', async (t) => {
+  for (const unit of [...SERVICES.map(unitOf), readUnit(AGENT)]) t.equal(only(unit, 'Service.ExecReload'), '/bin/kill -HUP $MAINPID');
+});
+
 void t.test('the relay has longer to stop than a default drain takes, and a place for its journal', async (t) => {
   const unit = unitOf('ztna-intermediate-server');
   const required = 'listen: 127.0.0.1:1\ntls: {ca: a, certificate: b, key: c}\nkeyring: d\npolicy: e\n';
   const parsed = parseConfig(required, relaySchema, '/etc/ztna');
   t.ok(parsed.ok && Number(/^(\d+)s$/.exec(only(unit, 'Service.TimeoutStopSec'))![1]) * 1000 >= parsed.config.drainTimeout + 10_000);
   t.equal(only(unit, 'Service.KillSignal'), 'SIGTERM');
-  t.equal(only(unit, 'Service.ExecReload'), '/bin/kill -HUP $MAINPID');
   t.match(operations, `journal: /var/lib/${only(unit, 'Service.StateDirectory')}/relay.journal`);
 });
 
@@ -94,8 +98,14 @@ void t.test('under the system call filter of the units an overlay passes traffic
   }
   const start: Start = (program, args, lab) =>
     new ManagedProcess(launcher, [join(scratch, `${program}.calls`), process.execPath, join(ROOT, program, 'dist', 'main.js'), ...args], { cwd: lab.directory });
-  const overlay = await startPackedOverlay(t, start, { udp: 'batched' });
-  for (const { pid } of [overlay.relay, overlay.connector, overlay.agent]) t.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Seccomp:\t2$/m);
+  // With workers, which is all that one process does and more.
+  const overlay = await startPackedOverlay(t, start, { relay: { workers: 2 }, all: { udp: 'batched' } });
+  const workers = workerPids(overlay.relay);
+  t.equal(workers.length, 2);
+  const pids = [overlay.relay.pid, ...workers];
+  for (const pid of [...pids, overlay.connector.pid, overlay.agent.pid]) t.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Seccomp:\t2$/m);
+  const threads = Math.max(...pids.map((pid) => readdirSync(`/proc/${pid}/task`).length));
+  t.ok(threads * (MAX_WORKERS + 1) <= Number(only(units['intermediate-server'], 'Service.TasksMax')), `${threads} threads in each of ${MAX_WORKERS} workers and their parent`);
   const response = await overlay.fetch('/bytes/5/1000000');
   t.ok(Buffer.from(await response.arrayBuffer()).equals(patternBytes(5, 1_000_000)), 'byte for byte');
   t.strictSame(await stopInOrder(overlay), [0, 0, 0]);
