@@ -119,6 +119,15 @@ void t.test('npm packages', async (t) => {
     for (const workspace of WORKSPACES) rmSync(join(installedAt(workspace), 'node_modules', 'koffi'), { recursive: true });
     await passesTraffic(t, 'plain');
   });
+
+  t.test('without the QUIC library of this system each says so in one line, and exits with 2', async (t) => {
+    for (const workspace of WORKSPACES) {
+      rmSync(join(installedAt(workspace), 'node_modules', '@matrixai'), { recursive: true });
+      const { exit, stderr } = await run(COMMANDS[workspace], '--version');
+      t.equal(exit, 2);
+      t.match(stderr, new RegExp(`^${COMMANDS[workspace]}: the QUIC library for ${process.platform} ${process.arch} is not installed\\. .*\\n$`));
+    }
+  });
 });
 
 /** Everything at the top of node_modules that can be reached without an optional step; our lock file nests nothing of it. */
