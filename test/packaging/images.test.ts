@@ -17,6 +17,10 @@ const USER = 65532;
 const INSIDE = { 'intermediate-server': '/etc/ztna/relay.yaml', 'app-connector': '/etc/ztna/connector.yaml', agent: '/etc/ztna/agent.yaml' } as const;
 const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
+/** What the manifests give the relay to write to; everything else is read-only, /tmp too. */
+const STATE = '/var/lib/ztna';
+const AS_KUBERNETES = `mount --bind "$1" "$1"; mount -t tmpfs -o uid=${USER},mode=0700 none "$1${STATE}"; mount -o remount,bind,ro "$1"; exec "$0"`;
+
 interface Settings {
   readonly baseImage: string;
   readonly label: Readonly<Record<string, string>>;
@@ -106,14 +110,23 @@ void t.test('images', { skip: process.platform === 'linux' ? false : 'images are
     if (canEnter(t)) t.match(await runTool(join(out, 'certs', 'run'), ['--version']), { exit: 0, stdout: Buffer.from(`${VERSION}\n`) });
   });
 
-  t.test('an overlay of the three images passes traffic, is healthy by its own account, and stops when told', async (t) => {
+  t.test('an overlay of the three images passes traffic with read-only roots, is healthy by its own account, and stops when told', async (t) => {
     if (!canEnter(t)) return;
+    // A container without the right to mount can still run the images, with roots that their user cannot write to either.
+    const canMount = (await runTool('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/tmp'])).exit === 0;
+    if (!canMount) t.comment('no mounts here: the roots are not read-only');
     const start = (program: Program, _args: readonly string[], lab: Lab): ManagedProcess => {
       mount(lab, program);
       // No arguments and no environment: the image's own command.
-      return new ManagedProcess(join(out, program, 'run'), [], { cwd: '/' });
+      const run = join(out, program, 'run');
+      return canMount ? new ManagedProcess('unshare', ['--mount', 'sh', '-euc', AS_KUBERNETES, run, rootOf(program)], { cwd: '/' }) : new ManagedProcess(run, [], { cwd: '/' });
     };
-    const overlay = await startPackedOverlay(t, start);
+    const overlay = await startPackedOverlay(t, start, { relay: { journal: join(STATE, 'relay.journal') } });
+    if (canMount) {
+      for (const { pid } of [overlay.relay, overlay.connector, overlay.agent]) t.strictSame(writableMounts(pid), [STATE]);
+      t.notOk(overlay.relay.events.some(({ event }) => event === 'journal_unwritable'));
+      t.ok(existsSync(`/proc/${overlay.relay.pid}/root${STATE}/relay.journal`));
+    }
     t.match(await overlay.relay.waitFor('listening'), { udp: 'batched' });
     const response = await overlay.fetch('/bytes/11/1000000');
     t.ok(Buffer.from(await response.arrayBuffer()).equals(patternBytes(11, 1_000_000)), 'byte for byte');
@@ -128,11 +141,19 @@ void t.test('images', { skip: process.platform === 'linux' ? false : 'images are
 function mount(lab: Lab, program: Program): void {
   const folder = join(rootOf(program), 'etc', 'ztna');
   mkdirSync(folder, { recursive: true });
+  // As a container runtime makes the folders that something is mounted to.
+  mkdirSync(join(rootOf(program), STATE), { recursive: true });
   for (const file of readdirSync(lab.directory)) {
     const target = join(folder, file === CONFIG[program] ? basename(INSIDE[program]) : file);
     copyFileSync(lab.path(file), target);
     chownSync(target, USER, USER);
   }
+}
+
+/** Within the process's root. */
+function writableMounts(pid: number): string[] {
+  const mounts = readFileSync(`/proc/${pid}/mounts`, 'utf8').trim().split('\n').map((line) => line.split(' '));
+  return mounts.filter(([, , , options]) => !options!.split(',').includes('ro')).map(([, path]) => path!);
 }
 
 function installedIn(app: string): string[] {
