@@ -95,10 +95,13 @@ printf 'a: [b, {c: "d"}]\n' >"$work/probe"
 now=$(date +%s)
 soon=$((now + min_days * 86400))
 
+finished=0
 case $source_kind in
-  namespace) check_namespace "$source_name" ;;
-  manifest) check_manifest "$source_name" ;;
-  dir) check_directory "$source_name" ;;
+  namespace) check_namespace "$source_name"; finished=1 ;;
+  manifest) check_manifest "$source_name"; finished=1 ;;
+  dir) check_directory "$source_name"; finished=1 ;;
 esac
+# A fault in an expression ends the command above and not the script: what was not checked must not pass.
+((finished)) || cannot_check 'a fault in this script stopped the check; please report it'
 report
 ((${#findings[@]} == 0)) || exit 1

@@ -94,9 +94,10 @@ near() {
 # check_configured FILE: a process's configuration, if it is one.
 check_configured() {
   local folder=${1%/*} key value role='' ca='' crt='' secret='' reg='' ring='' token='' sections=' ' config
-  (($(wc -c <"$1") <= MAX_CONFIG_BYTES)) || return 0
-  yaml "$1" >"$work/flat"
-  if grep -q $'^[0-9]*\t\t!\t' "$work/flat"; then
+  size_of "$1"
+  ((file_bytes <= MAX_CONFIG_BYTES)) || return 0
+  flatten "$1"
+  if grep -q $'^[0-9]*\t\t!\t' "$flat"; then
     [[ ${1##*/} =~ ^(relay|connector|agent)\.ya?ml$ ]] || return 0
     finding error "$(path_label "$1")" parses 'is not the YAML that our processes read' 'the check command of the process says where'
     return 0
@@ -111,7 +112,7 @@ check_configured() {
       health.token) token=$value ;;
       *) sections+="$key " ;;
     esac
-  done < <(awk -F'\t' '$1 == 1 && $2 != "" { path = substr($2, 2); gsub("\037", ".", path); print path "=" (path ~ /^(tls\.(ca|certificate|key)|registration\.key|keyring|health\.token)$/ && $3 == "s" && $4 !~ /\\/ ? $4 : "") }' "$work/flat")
+  done < <(awk -F'\t' '$1 == 1 && $2 != "" { path = substr($2, 2); gsub("\037", ".", path); print path "=" (path ~ /^(tls\.(ca|certificate|key)|registration\.key|keyring|health\.token)$/ && $3 == "s" && $4 !~ /\\/ ? $4 : "") }' "$flat")
   [[ -n $ca && -n $crt && -n $secret ]] || return 0
   if [[ -n $ring ]]; then role=relay
   elif [[ $sections == *' services '* ]]; then role=connector

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The pieces of content that are checked, whatever they came from: a file, or a key of a Secret. Owns whether one is
 # there, of a size our processes read, not a placeholder, and (files) private enough.
-# shellcheck disable=SC2154 # here, work and now are validate-secrets.sh's
+# shellcheck disable=SC2154,SC2034 # here, work and now are validate-secrets.sh's; flat is for others
 
 entry_label=() # for people
 entry_file=()  # where its bytes are; empty when missing
@@ -13,6 +13,13 @@ entry_mode=()  # 1: a file whose permissions count
 add_entry() {
   REPLY=${#entry_label[@]}
   entry_label+=("$1") entry_file+=("$2") entry_base64+=("$3") entry_mode+=("$4") entry_state+=(new)
+}
+
+# size_of FILE → file_bytes; asked once, as nothing here changes a file.
+declare -A known_bytes=()
+size_of() {
+  [[ -n ${known_bytes[$1]:-} ]] || known_bytes[$1]=$(wc -c <"$1")
+  file_bytes=${known_bytes[$1]}
 }
 
 # usable ENTRY MAX_BYTES SECRET: true when there is content to parse; reports what is wrong with it, once.
@@ -35,7 +42,8 @@ is_there() {
   fi
   [[ -f $file ]] || { finding error "$label" present 'is not a regular file' 'put a file there' && return 1; }
   [[ -r $file ]] || cannot_check "$label cannot be read: permission denied"
-  if (($(wc -c <"$file") > 2 * $2)); then
+  size_of "$file"
+  if ((file_bytes > 2 * $2)); then
     finding error "$label" parses "is larger than the $2 bytes that are read" 'put the right content there'
     return 1
   fi
@@ -53,7 +61,8 @@ is_there() {
     empty) finding error "$label" nonempty 'is empty' 'put its content there' ;;
     placeholder) finding error "$label" placeholder 'is a placeholder' 'replace it with the real content' ;;
     *)
-      (($(wc -c <"$file") <= $2)) && return 0
+      size_of "$file"
+      ((file_bytes > $2)) || return 0
       finding error "$label" parses "is larger than the $2 bytes that are read" 'put the right content there'
       ;;
   esac
@@ -82,11 +91,21 @@ check_not_writable() {
 
 # yaml FILE: as yaml.awk. NUL bytes would end the text early for some awks.
 yaml() {
-  if (($(tr -d '\000' <"$1" | wc -c) != $(wc -c <"$1"))); then
+  # shellcheck disable=SC2094 # cmp only reads
+  if ! tr -d '\000' <"$1" | cmp -s - "$1"; then
     printf '1\t\t!\tholds a NUL byte\n'
     return
   fi
   awk -f "$here/yaml.awk" -f "$here/yaml-flow.awk" <"$1"
+}
+# flatten FILE → flat, the file with what yaml makes of it; read once.
+declare -A flat_of=()
+flatten() {
+  if [[ -z ${flat_of[$1]:-} ]]; then
+    flat_of[$1]=$work/flat.${#flat_of[@]}
+    yaml "$1" >"${flat_of[$1]}"
+  fi
+  flat=${flat_of[$1]}
 }
 # YAML of our processes is UTF-8, and refused otherwise.
 is_utf8() { ! grep -q $'[\x80-\xff]' "$1" || ! command -v iconv >/dev/null || iconv -f UTF-8 -t UTF-8 <"$1" >/dev/null 2>&1; }

@@ -12,17 +12,18 @@ read_registration() {
   local label=${entry_label[$2]} file kind what rest out="$work/$1.$2"
   usable "$2" "$MAX_CONFIG_BYTES" 1 || return 1
   file=${entry_file[$2]}
-  if (($(wc -c <"$file") > (${#1} == 3 ? MAX_SECRET_BYTES : MAX_CONFIG_BYTES))); then
+  size_of "$file"
+  if ((file_bytes > (${#1} == 3 ? MAX_SECRET_BYTES : MAX_CONFIG_BYTES))); then
     finding error "$label" parses 'is too large' "$NEW_KEY"
     return 1
   fi
   is_utf8 "$file" || { finding error "$label" parses 'is not UTF-8 text' "$NEW_KEY" && return 1; }
-  yaml "$file" >"$out.yaml"
-  if grep -q $'^[0-9]*\t\t!\t' "$out.yaml"; then
+  flatten "$file"
+  if grep -q $'^[0-9]*\t\t!\t' "$flat"; then
     finding error "$label" parses 'is not the YAML that our processes read' "$NEW_KEY"
     return 1
   fi
-  awk -v mode="$1" -v now="$now" -v out="$out" -f "$here/bytes.awk" -f "$here/placeholder.awk" -f "$here/registration.awk" <"$out.yaml" >"$out"
+  awk -v mode="$1" -v now="$now" -v out="$out" -f "$here/bytes.awk" -f "$here/placeholder.awk" -f "$here/registration.awk" <"$flat" >"$out"
   local good=0
   while IFS='|' read -r kind what rest; do
     case $kind in
@@ -113,12 +114,12 @@ same_key() {
 services_of() {
   REPLY=''
   [[ -n ${1:-} ]] && usable "$1" "$MAX_CONFIG_BYTES" 0 || return 0
-  yaml "${entry_file[$1]}" >"$work/config.$1"
-  if grep -q $'^[0-9]*\t\t!\t' "$work/config.$1"; then
+  flatten "${entry_file[$1]}"
+  if grep -q $'^[0-9]*\t\t!\t' "$flat"; then
     finding error "${entry_label[$1]}" parses 'is not the YAML that our processes read' 'app-connector check -c FILE says where'
     return 0
   fi
-  REPLY=$(awk -F'\t' '{ n = split($2, key, "\037"); if (n == 3 && key[2] == "services" && key[3] ~ /^[a-z0-9-]+$/) printf "%s%s", (k++ ? "," : ""), key[3] }' "$work/config.$1")
+  REPLY=$(awk -F'\t' '{ n = split($2, key, "\037"); if (n == 3 && key[2] == "services" && key[3] ~ /^[a-z0-9-]+$/) printf "%s%s", (k++ ? "," : ""), key[3] }' "$flat")
 }
 
 # check_process ROLE CA CERTIFICATE KEY REGISTRATION KEYRING CONFIG: entries, the last three may be empty.

@@ -12,17 +12,17 @@ US=$'\037'
 # finding SEVERITY OBJECT CHECK TEXT ACTION
 # error: a process refuses it, or it is not safe. warning: works now, and should not stay so.
 finding() {
-  local line
-  line=$(printable "$1")$US$(printable "$2")$US$(printable "$3")$US$(printable "$4")$US$(printable "$5")
+  local line='' field
+  for field in "$@"; do line+=${line:+$US}${field//[^ -~]/?}; done
   [[ -z ${reported[$line]:-} ]] || return 0
   reported[$line]=1
   findings+=("$line")
 }
-skip() { skipped+=("$(printable "$1")$US$(printable "$2")"); }
+skip() { skipped+=("${1//[^ -~]/?}$US${2//[^ -~]/?}"); }
 mark_checked() {
   [[ -z ${reported[object $1]:-} ]] || return 0
   reported[object $1]=1
-  checked+=("$(printable "$1")")
+  checked+=("${1//[^ -~]/?}")
 }
 printable() { printf '%s' "${1//[^ -~]/?}"; }
 
@@ -43,7 +43,8 @@ list() {
   local item separator=''
   printf '['
   for item in "$@"; do
-    printf '%s%s' "$separator" "$(quoted "$item")"
+    printf '%s' "$separator"
+    quoted "$item"
     separator=,
   done
   printf ']'

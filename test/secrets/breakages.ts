@@ -106,10 +106,10 @@ export const BREAKAGES: readonly Breakage[] = [
   { title: 'a relay that may not be a server', change: relayTls({ purposes: ['clientAuth'] }), findings: tlsOf(RELAY_TLS, 'purpose') },
   { title: 'a connector that may only be a client', change: set(CONNECTOR_TLS, tls(explicit({ commonName: 'c', uris: [`spiffe://${TRUST_DOMAIN}/connector/connector-1`], dnsNames: SERVICES.map((name) => `${name}.svc.${TRUST_DOMAIN}`), purposes: ['clientAuth'] }))), findings: tlsOf(CONNECTOR_TLS, 'purpose') },
   { title: 'a key usage without signatures', change: openssl({ key: 'RSA-2048', extensions: relayExtensions(TRUST_DOMAIN, { usage: 'keyEncipherment' }) }), findings: tlsOf(RELAY_TLS, 'purpose'), refused: false },
-  { title: 'an RSA key of 1024 bits', change: openssl({ key: 'RSA-1024' }), findings: tlsOf(RELAY_TLS, 'strength'), refused: false },
+  { title: 'an RSA key of 1024 bits', change: openssl({ key: 'RSA-1024' }), findings: tlsOf(RELAY_TLS, 'strength') },
   { title: 'a signature with SHA-1', change: openssl({ digest: 'sha1' }), findings: tlsOf(RELAY_TLS, 'strength'), refused: false },
-  { title: 'an Ed25519 certificate', change: openssl({ key: 'Ed25519' }), findings: tlsOf(RELAY_TLS, 'strength'), refused: false },
-  { title: 'a P-521 certificate', change: openssl({ key: 'P-521' }), findings: tlsOf(RELAY_TLS, 'strength'), refused: false },
+  { title: 'an Ed25519 certificate', change: openssl({ key: 'Ed25519' }), findings: tlsOf(RELAY_TLS, 'strength') },
+  { title: 'a P-521 certificate', change: openssl({ key: 'P-521' }), findings: tlsOf(RELAY_TLS, 'strength') },
   {
     title: 'an intermediate pinned as the CA',
     change: (content) => {
