@@ -1,7 +1,7 @@
 // What a Containerfile may say here: ours are all alike up to their own program, and the script that carries their steps
 // out where there is no container builder does every one of them or refuses the file.
 
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -41,6 +41,15 @@ void t.test('both base images are arguments with a tag other than latest', async
     for (const image of bases) t.match(image, /^[\w.-]+\/[\w./-]+:(?!latest)[\w.-]+$/);
     t.strictSame([...sourceOf(workspace).matchAll(/^FROM (\S+)/gm)].map(([, base]) => base), ['${BUILD_IMAGE}', '${BUILD_IMAGE}', '${RUNTIME_IMAGE}']);
   }
+});
+
+void t.test('the manifests run images that the Containerfiles say how to build', async (t) => {
+  const built = WORKSPACES.map((workspace) => / -t (\S+) \./.exec(sourceOf(workspace))?.[1]);
+  const base = join(ROOT, 'k8s', 'base');
+  const manifests = readdirSync(base, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml')).map((name) => readFileSync(join(base, name), 'utf8'));
+  const images = manifests.flatMap((text) => [...text.matchAll(/^ *(?:- )?image: (ztna\/\S+)$/gm)].map(([, image]) => image!));
+  t.ok(images.length >= 3, 'relay, connector, and the connector beside the sample app');
+  for (const image of images) t.ok(built.includes(image), image);
 });
 
 /** A repository of nothing but a Containerfile, the scripts and an ignore file. */
