@@ -511,6 +511,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
         ping: () => this.ping(),
         receive: (packet, path) => this.#owner.receive(this, packet, path),
         expected: () => this.path,
+        isValidated: ({ from }) => this.isPathValidated(from),
       });
       this.leftPaths.add(before);
     }

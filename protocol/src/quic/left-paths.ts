@@ -16,6 +16,8 @@ import type { PathInfo } from './port.js';
 export interface LeavingConnection {
   /** The path that packets are expected on. */
   expected(): PathInfo;
+  /** QUIC would end the connection if it were led to a path that it has given up. */
+  isValidated(path: PathInfo): boolean;
   /** Has the peer send something. */
   ping(): void;
   /** Feeds QUIC a packet that was kept back. */
@@ -72,8 +74,9 @@ export class LeftPaths {
     // Another one is for later: by then more has been acknowledged.
     this.#isAsking = false;
     const left = this.#left.shift();
-    this.#letGo(left?.path ?? this.#connection.expected());
-    if (left && ++left.recoveries < RECOVERIES) this.#left.push(left);
+    const canLead = left !== undefined && this.#connection.isValidated(left.path) && this.#connection.isValidated(this.#connection.expected());
+    this.#letGo(canLead ? left.path : this.#connection.expected());
+    if (canLead && ++left.recoveries < RECOVERIES) this.#left.push(left);
     return false;
   }
 

@@ -18,9 +18,11 @@ const pass = (ms: number): void => {
 class World {
   readonly fed: { readonly packet: number; readonly port: number }[] = [];
   pings = 0;
+  readonly failed = new Set<number>();
   at = 1;
   readonly left = new LeftPaths({
     expected: () => pathOf(this.at),
+    isValidated: ({ from }) => !this.failed.has(from.port),
     ping: () => void this.pings++,
     receive: (packet, path) => void this.#feed(packet, path.from.port),
   });
@@ -84,6 +86,19 @@ t.test('a packet that stays alone goes its way after 20 ms', (t) => {
   t.same(world.fed, []);
   pass(20);
   t.same(world.fed, [{ packet: 0, port: 2 }]);
+  t.end();
+});
+
+t.test('QUIC is not led to a path that it has given up', (t) => {
+  const world = new World();
+  world.failed.add(1);
+  world.move(2);
+  while (world.pings === 0) pass(1);
+  world.packet();
+  world.packet();
+  pass(LONG_MS);
+  t.same(world.fed.map(({ port }) => port), [2, 2]);
+  t.equal(world.pings, 2, 'and nothing more is asked for');
   t.end();
 });
 
