@@ -23,7 +23,8 @@ export const labSecrets = (lab: Lab): string[] => {
     if (file.endsWith('.key')) {
       secrets.push(...lab.read(file).split('\n').filter((line) => line.length >= MIN_NEEDLE && !line.startsWith('-----')));
     } else if (file.endsWith('.token')) {
-      secrets.push(lab.read(file).trim());
+      const token = lab.read(file).trim();
+      if (token.length >= MIN_NEEDLE) secrets.push(token);
     } else if (file.endsWith('.regkey')) {
       const { secret } = parse(lab.read(file)) as { secret: string };
       secrets.push(...spellings(Buffer.from(secret, 'base64')));
