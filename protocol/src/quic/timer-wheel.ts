@@ -16,6 +16,7 @@ export class TimerWheel<T extends TimerEntry> {
   /** Every tick below this has been handled. One tick is one millisecond. */
   #tick: number;
   #filed = 0;
+  /** Not above the first tick that has something filed, or -1 when that has to be looked for. */
   #earliest = Infinity;
 
   constructor(now: number) {
@@ -34,7 +35,7 @@ export class TimerWheel<T extends TimerEntry> {
   /** The earliest tick at which `advance` has something to look at, or undefined. */
   next(): number | undefined {
     if (this.#filed === 0) return undefined;
-    if (this.#earliest === Infinity) {
+    if (this.#earliest < 0) {
       let tick = this.#tick;
       while (this.#slots[tick % SLOTS]!.length === 0) tick++;
       this.#earliest = tick;
@@ -67,7 +68,7 @@ export class TimerWheel<T extends TimerEntry> {
       }
     }
     this.#tick = Math.max(this.#tick, last + 1);
-    this.#earliest = Infinity;
+    this.#earliest = this.#filed === 0 ? Infinity : -1;
     for (const entry of refile) this.schedule(entry, entry.due);
     for (const entry of due) {
       entry.due = Infinity;

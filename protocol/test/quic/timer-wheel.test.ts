@@ -46,6 +46,16 @@ t.test('fires what the naive model fires: never early, at most a tick late, neve
   }), { numRuns: 500 });
 });
 
+t.test('an entry that is filed anew hides none that is filed before it', async (t) => {
+  const wheel = new TimerWheel<Entry>(0);
+  const [soon, moved] = [entry(0), entry(1)];
+  wheel.schedule(soon, 5);
+  wheel.schedule(moved, 1);
+  wheel.schedule(moved, 900);
+  wheel.advance(1, () => t.fail('nothing is due'));
+  t.equal(wheel.next(), 5);
+});
+
 t.test('a deadline that moves later stays filed where it is, and fires at the later time', async (t) => {
   const wheel = new TimerWheel<Entry>(0);
   const one = entry(1);
