@@ -13,7 +13,7 @@ import { reportTap } from './lib/tap-report.mjs';
  * Minutes each, and about what stands beside the overlay or for long runs of it: `--all` runs them too, a part of their
  * path runs one.
  */
-const LONG = /(^|\/)test\/(abuse|soak|scale|secrets|k8s|packaging|workers|rotation|roaming)\/|traffic\/stalled-reader\.test|docs\/operations\.test|restart\/returning-crowd\.test|bench\/test\/run\.test/;
+const LONG = /(^|\/)test\/(abuse|soak|scale|secrets|k8s|packaging|workers|rotation|roaming)\/|traffic\/(stalled-reader|stalled-flows|several-parties)\.test|fuzz\/test\/planted-bug\.test|docs\/operations\.test|restart\/returning-crowd\.test|bench\/test\/run\.test/;
 
 const main = async (args) => {
   const runsAll = args.includes('--all');
