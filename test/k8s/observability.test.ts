@@ -108,7 +108,8 @@ void t.test('every family of relay and connector is in the dashboard or an alert
     'ztna_health_requests_total', 'ztna_relay_datagrams_consumed_total', 'ztna_relay_cpu_seconds_per_datagram', 'ztna_relay_sessions_closed_total', 'ztna_relay_control_faults_total',
     'ztna_relay_reload_age_seconds', 'ztna_relay_deny_list_entries', 'ztna_relay_sources_tracked', 'ztna_relay_sources_overflow_connections', 'ztna_relay_clients_paused',
     'ztna_relay_stateless_resets_total', 'ztna_relay_stateless_resets_limited_total', 'ztna_connector_registrations_total', 'ztna_connector_relay_draining', 'ztna_connector_sessions',
-    'ztna_connector_inner_connections', 'ztna_connector_inner_handshakes_total',
+    'ztna_connector_inner_connections', 'ztna_connector_inner_handshakes_total', 'ztna_log_lines_suppressed_total', 'ztna_relay_journal_left_out_total',
+    'ztna_relay_messages_refused_total', 'ztna_relay_session_failovers_total',
   ];
   const used = new Set(queries.flatMap(({ expression }) => selectorsOf(expression)).map(({ name }) => name.replace(/_(bucket|count|sum)$/, '')));
   const families = [...documentedMetrics().keys()].filter((name) => !name.startsWith('ztna_agent_') && !/_(bucket|count|sum)$/.test(name));
@@ -148,7 +149,7 @@ void t.test('a real Prometheus scrapes an overlay by its scrape configuration, a
 
   // Quiet while all is well: codes of refusals, and what happens only now and then.
   const ofTheMachine = ['ZtnaTargetDown', 'ZtnaEventLoopLag', 'ZtnaEventLoopSaturated', 'ZtnaDatagramsDropped']; // a busy one may be late
-  const quiet = /dropped|turned away|sent away|lost, by reason|Restarts|99th percentile|Workers up|^Flows, by outcome/;
+  const quiet = /dropped|turned away|sent away|lost, by reason|Restarts|99th percentile|Workers up|^Flows, by outcome|Connections ended/;
   for (const { where, expression } of queries) {
     const series = await prometheus.query(expression.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.+'));
     const isAlert = rules.some(({ alert }) => alert === where);
