@@ -65,11 +65,19 @@ export const unusedPort = async (): Promise<number> => {
   return port;
 };
 
-/** A connected client whose errors wait for `outcome`. Half-open; destroyed with the test. */
+/** Of sockets that were reset as soon as they were connected. */
+const resets = new WeakSet<Socket>();
+
+/** A connected client whose errors wait for `outcome`, one of them being reset at once. Half-open; destroyed with the test. */
 export const openTcp = async (t: Test, port: number, host = '127.0.0.1'): Promise<Socket> => {
   const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
   t.teardown(() => socket.destroy());
-  await once(socket, 'connect');
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+    resets.add(socket);
+  }
   socket.on('error', () => undefined);
   return socket;
 };
@@ -83,6 +91,7 @@ export interface Outcome {
 /** Reads until the other side ends; a paused socket goes on. */
 export const outcome = (socket: Socket): Promise<Outcome> =>
   new Promise((resolve) => {
+    if (resets.has(socket)) return resolve({ received: Buffer.alloc(0), ending: 'ECONNRESET' });
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     const finish = (ending: string): void => resolve({ received: Buffer.concat(chunks), ending });
