@@ -13,7 +13,8 @@ import { reportTap } from './lib/tap-report.mjs';
  * Minutes each, and about what stands beside the overlay or for long runs of it: `--all` runs them too, a part of their
  * path runs one.
  */
-const LONG = /(^|\/)test\/(abuse|soak|scale|secrets|k8s|packaging|workers|rotation|roaming)\/|traffic\/(stalled-reader|stalled-flows|several-parties)\.test|fuzz\/test\/planted-bug\.test|docs\/operations\.test|restart\/returning-crowd\.test|bench\/test\/run\.test/;
+const LONG =
+  /(^|\/)test\/((abuse|soak|scale|k8s|workers|rotation|roaming)\/|packaging\/(images|npm-packages|systemd)\.|secrets\/(breakages|garbage|sources)\.|traffic\/(stalled-reader|stalled-flows|several-parties)\.|docs\/operations\.|restart\/returning-crowd\.)|fuzz\/test\/planted-bug\.|bench\/test\/run\./;
 
 const main = async (args) => {
   const runsAll = args.includes('--all');
