@@ -48,6 +48,14 @@ export const base64Schema = (min: number, max: number) =>
     return new Uint8Array(bytes);
   });
 
+/** Longer names, or with other characters, may be `secret VALUE` where a colon was forgotten. */
+const SHOWN_KEY = /^[A-Za-z][A-Za-z0-9_-]{0,19}$/;
+
+const unknownKey = (path: readonly PropertyKey[], key: string): KeyFault =>
+  SHOWN_KEY.test(key)
+    ? { path: z.core.toDotPath([...path, key]), message: 'unknown key' }
+    : { path: z.core.toDotPath([...path]), message: 'has an unknown key, not shown as it may hold a secret: is a colon missing?' };
+
 /** Parses by schema; on failure every fault, an unknown key as a fault of its own. */
 export const parseBySchema = <T>(
   schema: z.ZodType<T>,
@@ -57,7 +65,7 @@ export const parseBySchema = <T>(
   if (result.success) return { ok: true, value: result.data };
   const faults = result.error.issues.flatMap((issue): KeyFault[] =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({ path: z.core.toDotPath([...issue.path, key]), message: 'unknown key' }))
+      ? issue.keys.map((key) => unknownKey(issue.path, key))
       : [{ path: z.core.toDotPath(issue.path), message: issue.message }],
   );
   return { ok: false, faults };

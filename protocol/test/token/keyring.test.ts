@@ -98,6 +98,17 @@ for (const [title, entry, path, says] of single) {
   });
 }
 
+t.test('a key whose colon was forgotten is not repeated, for its name is the secret', async (t) => {
+  const secret = base64(SEED);
+  for (const name of [`secret ${secret}`, secret, `secret\0${secret}`]) {
+    const parsed = parseKeyring({ keys: [{ keyId: 'k1', algorithm: 'hmac-sha256', [name]: null }] });
+    t.notOk(parsed.ok);
+    t.notOk(JSON.stringify(parsed).includes(secret), JSON.stringify(parsed));
+    t.match(JSON.stringify(parsed), /is a colon missing\?/);
+  }
+  t.match(JSON.stringify(parseKeyring({ keys: [{ note: 1 }] })), /"path":"keys\[0\]\.note","message":"unknown key"/);
+});
+
 t.test('values that are no keyring at all are faults, not throws', async (t) => {
   for (const value of [undefined, null, 0, 'keys', [], {}, { keys: null }, { keys: {} }, { keys: [null] }]) {
     t.not(faultsOf(parseKeyring(value)).length, 0);
