@@ -53,7 +53,7 @@ export class RelayClient implements ConnectionHandler {
       return connection.close(read.code, read.reason);
     }
     const { identity, services, fingerprint, serial, notAfter } = read;
-    const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress };
+    const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress, addressKey: connection.addressKey };
     const certificate = { der: connection.peerCertificate, notAfter };
     const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
     if (fault) {

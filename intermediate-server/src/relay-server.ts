@@ -142,6 +142,7 @@ export class RelayServer {
     this.forwarder = new Forwarder(this.machine, budget, limits.queue);
     this.#endpoint = new Endpoint({
       socket,
+      isRoaming: true,
       onHandlerError: reportHandlerErrors(log),
       server: {
         config: serverConfig(tls, limits.machine.idleTimeoutMs),

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import {
+  ADDRESS_CHECK_BYTES, AddressCheckKind, addressCheckDestination, readAddressCheck, writeAddressCheck,
   AbortNoteDecoder, CONTROL_TYPES, ControlDecoder, createPreambleAnswerDecoder, createPreambleDecoder, decodeHeader, DROP_REASONS,
   encodeAbortNote, encodeControl, encodeHeader, encodePreamble, encodePreambleAnswer, FAILURE_CODES, failureFromNumber, failureNumber, frameControl, packUdpDatagram,
   packUdpFrame, parseUdpDatagram, QuicStream, UdpFrameDecoder,
@@ -11,6 +12,7 @@ import {
 } from '@ztna/protocol';
 
 const session = { slot: 7, tag: 0xdeadbeef };
+const ADDRESS_KEY = Uint8Array.from({ length: 32 }, (_, index) => 0x40 + index);
 const ascii = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'ascii'));
 
 const HEADERS: Record<string, DatagramHeader> = {
@@ -50,7 +52,7 @@ const CONTROL: ControlMessage[] = [
 
 /** Messages with keys that the plain ones leave out. */
 const CONTROL_VARIANTS: Record<string, ControlMessage> = {
-  'control/helloAck-worker': { ...CONTROL.find((message) => message.type === 'helloAck')!, worker: { index: 1, count: 4 } },
+  'control/helloAck-worker': { ...CONTROL.find((message) => message.type === 'helloAck')!, worker: { index: 1, count: 4 }, addressKey: ADDRESS_KEY },
 };
 
 const PREAMBLES: Record<string, FlowPreamble> = {
@@ -98,7 +100,7 @@ const vector = (name: string): Uint8Array => {
 void t.test('every vector of the document is covered, and every expectation has its vector', async (t) => {
   const expected = [
     ...Object.keys(HEADERS), ...CONTROL.map(({ type }) => `control/${type}`), ...Object.keys(CONTROL_VARIANTS), ...Object.keys(PREAMBLES),
-    ...Object.keys(ANSWERS), ...Object.keys(STREAMS), ...Object.keys(ABORT_NOTES), 'stream/cut', ...Object.keys(UDP_DATAGRAMS), ...Object.keys(UDP_FRAMES),
+    ...Object.keys(ANSWERS), ...Object.keys(STREAMS), ...Object.keys(ABORT_NOTES), 'stream/cut', ...Object.keys(AddressCheckKind).map((kind) => `address-check/${kind}`), ...Object.keys(UDP_DATAGRAMS), ...Object.keys(UDP_FRAMES),
   ];
   t.strictSame([...vectors.keys()].sort(), expected.sort());
 });
@@ -232,6 +234,25 @@ void t.test('UDP payloads on the stream decode, encode back, and stay incomplete
       t.equal(partial.next(), undefined, `${name} at ${cut.length}`);
       t.equal(partial.isPartial, cut.length > 0, `${name} at ${cut.length}`);
     }
+  }
+});
+
+void t.test('address checks are read and written; cut, longer or of the other kind they are refused', async (t) => {
+  const nonce = Buffer.from('c0ffee0102030405', 'hex');
+  for (const [name, kind] of Object.entries(AddressCheckKind)) {
+    const bytes = Buffer.from(vector(`address-check/${name}`));
+    t.equal(bytes.length, ADDRESS_CHECK_BYTES, name);
+    t.strictSame(readAddressCheck(kind, bytes, ADDRESS_KEY), nonce, name);
+    t.equal(addressCheckDestination(bytes), bytes.toString('latin1', 1, 17), name);
+    const written = Buffer.alloc(ADDRESS_CHECK_BYTES);
+    t.equal(writeAddressCheck(kind, bytes.subarray(1, 17), nonce, ADDRESS_KEY, written), ADDRESS_CHECK_BYTES, name);
+    t.strictSame(written, bytes, name);
+    for (const other of [...truncations(bytes), Buffer.concat([bytes, Buffer.alloc(1)])]) {
+      t.equal(readAddressCheck(kind, Buffer.from(other), ADDRESS_KEY), undefined, `${name} at ${other.length}`);
+      t.equal(addressCheckDestination(Buffer.from(other)), undefined, `${name} at ${other.length}`);
+    }
+    t.equal(readAddressCheck(kind === 0 ? 1 : 0, bytes, ADDRESS_KEY), undefined, `${name} as the other kind`);
+    t.equal(readAddressCheck(kind, bytes, new Uint8Array(32)), undefined, `${name} with another key`);
   }
 });
 

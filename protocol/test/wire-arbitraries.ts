@@ -47,6 +47,7 @@ export const CONTROL_ARBITRARIES: { [T in ControlType]: fc.Arbitrary<ControlMess
     observed,
     limits: fc.record({ maxServices: u32, maxSessions: u32, maxControlBytes: u32, idleTimeoutMs: durationMs }, plain),
     worker: fc.integer({ min: 2, max: 64 }).chain((count) => fc.record({ index: fc.integer({ min: 0, max: count - 1 }), count: fc.constant(count) }, plain)),
+    addressKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
   }, { ...plain, requiredKeys: ['type', 'version', 'software', 'relay', 'observed', 'limits'] }),
   register: fc.record({ type: type('register'), token: bytes(8192), takeOver: fc.boolean() }, { ...plain, requiredKeys: ['type', 'token'] }),
   registerAck: fc.record({ type: type('registerAck'), services: fc.array(name, { maxLength: 64 }) }, plain),

@@ -13,6 +13,7 @@ export const CONTROL_EXAMPLES: readonly ControlMessage[] = [
     relay: 'spiffe://example.test/relay/relay-1',
     observed: { host: '203.0.113.7', port: 50123 },
     limits: { maxServices: 64, maxSessions: 1024, maxControlBytes: 65536, idleTimeoutMs: 30000 },
+    addressKey: new Uint8Array(32).fill(9),
   },
   { type: 'register', token: new Uint8Array(40).fill(7) },
   { type: 'registerAck', services: ['web', 'ssh-box'] },

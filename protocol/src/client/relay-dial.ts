@@ -97,7 +97,7 @@ export class RelayDial {
     try {
       const socket = await openSocket(anyAddressFor(peer));
       if (candidate.over) return await socket.close();
-      candidate.endpoint = new Endpoint({ socket, onHandlerError: this.#init.onHandlerError });
+      candidate.endpoint = new Endpoint({ socket, isRoaming: true, onHandlerError: this.#init.onHandlerError });
       candidate.connection = candidate.endpoint.connect(peer, relayDnsName(relay.name, trustDomain), config, this.#handlerOf(candidate), worker);
     } catch (error) {
       this.#lose(candidate, { code: 'relay_unreachable', reason: (error as Error).message });

@@ -131,7 +131,10 @@ export class RelayDriver<Extra extends Command> {
     const stream = connection.openStream();
     if (!stream) return this.#fail(attempt, { code: 'protocol_error', reason: 'the relay allows no control stream' });
     attempt.control = new ControlChannel(stream, {
-      onMessage: (message) => machine.handleControl(link, message, performance.now()),
+      onMessage: (message) => {
+        if (message.type === 'helloAck' && message.addressKey) connection.answerChallenges(message.addressKey);
+        machine.handleControl(link, message, performance.now());
+      },
       onFault: (fault) => machine.handleControlFault(link, fault, performance.now()),
       onControlEnd: (code) => this.#fail(attempt, { code, reason: 'the relay ended the control stream' }),
     });

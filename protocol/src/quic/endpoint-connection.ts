@@ -3,10 +3,12 @@
 
 import { readCertificateIdentity } from '../config/certificate-identity.js';
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
-import type { SocketAddress } from '../udp/datagram-socket.js';
+import { isSameAddress, type SocketAddress } from '../udp/datagram-socket.js';
+import { AddressCheckKind, readAddressCheck } from './address-check.js';
 import { clipText } from '../wire/clip-text.js';
 import { AbortNotes } from './abort-notes.js';
 import { AckDebt } from './ack-debt.js';
+import { AddressMoves } from './address-moves.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { ConnectionFamily } from './connection-families.js';
@@ -65,6 +67,7 @@ export interface ConnectionOwner {
   readonly turnAt: number;
   markDirty(connection: EndpointConnection): void;
   readonly table: Pick<ConnectionTable, 'provision' | 'unbind'>;
+  readonly isRoaming: boolean;
   /** The handshake is complete. */
   noticeEstablished(connection: EndpointConnection): void;
   flush(connection: EndpointConnection): void;
@@ -107,11 +110,19 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   isTouched = false;
   /** Something came from the peer, be it a Retry. */
   hasHeard = false;
-  /** The path packets are expected on; another one is looked up in QUIC's own table. */
+  /** Where the peer is, as far as it has proved. */
+  peerAddress: SocketAddress;
+  /** The path that QUIC is told packets come on: where the peer is, or at a roaming endpoint where it was at first. */
   path: PathInfo;
   sawOtherPath = false;
-  /** At a server whose client has moved. */
+  /** At a server whose client has moved between QUIC's paths. */
   leftPaths: LeftPaths | undefined;
+  /** At a roaming endpoint's server, once the handshake is complete: before that a client does not move (RFC 9000 §9). */
+  moves: AddressMoves | undefined;
+  /** At the client of one: what challenges are answered with. */
+  #addressKey: Uint8Array<ArrayBuffer> | undefined;
+  /** Where the peer was before a move that the handler has yet to hear of. */
+  #movedFrom: SocketAddress | undefined;
   readonly ids = new Set<string>();
   /** Accepted and not established yet. */
   isHandshaking = false;
@@ -125,6 +136,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.quic = quic;
     this.isServer = isServer;
     this.path = path;
+    this.peerAddress = path.from;
     this.#owner = owner;
     this.#handler = handler;
     // RFC 9000 §2.1: bidirectional streams are 0, 4, 8 … for clients and 1, 5, 9 … for servers.
@@ -138,11 +150,6 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   get hasEnded(): boolean {
     return this.#ended;
-  }
-
-  /** The peer's address as this side sees it. */
-  get peerAddress(): SocketAddress {
-    return this.quic.activePath()?.peer ?? this.path.from;
   }
 
   /** DER of the peer's leaf certificate, the one TLS verified; empty before the handshake is complete. */
@@ -202,6 +209,29 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     return this.#handler.acceptsPath?.(this, host) ?? true;
   }
 
+  /** Secret of the two ends, which the server makes up: what challenges of an address and their responses are known by. */
+  get addressKey(): Uint8Array<ArrayBuffer> | undefined {
+    return this.moves?.key ?? this.#addressKey;
+  }
+
+  /** At a client: from now on challenges are answered, with the key that the server gave. */
+  answerChallenges(key: Uint8Array<ArrayBuffer>): void {
+    this.#addressKey = key;
+  }
+
+  /** For the endpoint: the nonce to answer a challenge with; undefined for one that is none, or did not come from the peer. */
+  readChallenge(packet: Buffer, host: string, port: number): Buffer | undefined {
+    if (!this.#addressKey || !isSameAddress(this.peerAddress, { host, port })) return undefined;
+    return readAddressCheck(AddressCheckKind.challenge, packet, this.#addressKey);
+  }
+
+  /** For the endpoint: the client has proved to be at `address`. What QUIC had under way may be lost, and a ping has it look. */
+  moveTo(address: SocketAddress): void {
+    this.#movedFrom ??= this.peerAddress;
+    this.peerAddress = address;
+    this.ping();
+  }
+
   /**
    * After a move, for as long as the old address works: has QUIC notice what was lost there. quiche 0.18 finds a
    * loss only by a later packet of the same path that is acknowledged (measured: without one, a window full of
@@ -226,6 +256,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   migrate(peer: SocketAddress): boolean {
     if (!this.quic.migrate(this.path.to, peer)) return false;
     this.path = { from: peer, to: this.path.to };
+    this.peerAddress = peer;
     // The peer moves when it sees a packet that is no probe.
     this.ping();
     return true;
@@ -403,6 +434,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
       return;
     }
     this.#established = true;
+    if (this.isServer && this.#owner.isRoaming) this.moves = new AddressMoves();
     this.#owner.noticeEstablished(this);
     this.#owner.table.provision(this);
     this.#handler.onEstablished(this);
@@ -495,6 +527,11 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   }
 
   #deliverPathChanges(): void {
+    const before = this.#movedFrom;
+    if (before) {
+      this.#movedFrom = undefined;
+      if (!isSameAddress(before, this.peerAddress)) this.#handler.onMigrated?.(this, before);
+    }
     if (!this.sawOtherPath) return;
     const from = this.quic.pollPeerMigrated();
     if (from) this.#noticeMove(from);
@@ -503,9 +540,10 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   #noticeMove(from: SocketAddress): void {
     const before = this.path;
     // There and back, for the sake of what was lost: left-paths.ts.
-    if (from.port === before.from.port && from.host === before.from.host) return;
+    if (isSameAddress(from, before.from)) return;
     this.sawOtherPath = false;
     this.path = { from, to: before.to };
+    this.peerAddress = from;
     if (this.isServer) {
       this.leftPaths ??= new LeftPaths({
         ping: () => this.ping(),

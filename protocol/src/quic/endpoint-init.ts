@@ -43,6 +43,11 @@ export type ServerChanges = Partial<Pick<ServerInit, 'config' | 'resetKey' | 're
 export interface EndpointInit {
   readonly socket: DatagramSocket;
   readonly server?: ServerInit;
+  /**
+   * Whether a client's address may change by itself, as it does behind a NAT: the server then follows it, without QUIC's knowing
+   * (address-moves.ts), and a server's own stays. Default: false, addresses are paths that QUIC moves between (RFC 9000 §9).
+   */
+  readonly isRoaming?: boolean;
   /** A handler threw: a fault of ours. Its connection ends with `internal_error`; the others go on. Default: a process warning. */
   readonly onHandlerError?: ((error: unknown) => void) | undefined;
 }

@@ -11,7 +11,8 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import type { FailureCode } from '../failure-codes.js';
 import { ACK_DELAY_MS } from './ack-debt.js';
-import type { DatagramReceiver, DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
+import { isSameAddress, type DatagramReceiver, type DatagramSocket, type SocketAddress } from '../udp/datagram-socket.js';
+import { ADDRESS_CHECK, addressCheckDestination, AddressCheckKind, writeAddressCheck } from './address-check.js';
 import type { ConnectionEnd } from './connection-end.js';
 import { EndpointConnection, type ConnectionHandler, type ConnectionOwner } from './endpoint-connection.js';
 import type { EndpointInit, ServerChanges, ServerInit } from './endpoint-init.js';
@@ -40,6 +41,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   readonly table: ConnectionTable;
   /** Undefined without a `resetKey`. */
   readonly resets: StatelessResets | undefined;
+  readonly isRoaming: boolean;
   readonly #socket: DatagramSocket;
   #server: ServerInit | undefined;
   readonly #onHandlerError: (error: unknown) => void;
@@ -57,8 +59,9 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   #closedWith: FailureCode | undefined;
   #whenEmpty: (() => void)[] = [];
 
-  constructor({ socket, server, onHandlerError = warnOfHandlerError }: EndpointInit) {
+  constructor({ socket, server, isRoaming = false, onHandlerError = warnOfHandlerError }: EndpointInit) {
     this.#socket = socket;
+    this.isRoaming = isRoaming;
     this.#server = server;
     this.#onHandlerError = onHandlerError;
     this.turnAt = performance.now();
@@ -123,7 +126,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   }
 
   onPacket(packet: Buffer, host: string, port: number): void {
-    if (packet.length < 1 + CONNECTION_ID_BYTES || (packet[0]! & FIXED_BIT) === 0) return this.#drop('not_quic');
+    if (packet.length < 1 + CONNECTION_ID_BYTES) return this.#drop('not_quic');
+    if ((packet[0]! & FIXED_BIT) === 0) return packet[0] === ADDRESS_CHECK ? this.#receiveAddressCheck(packet, host, port) : this.#drop('not_quic');
     const isLong = (packet[0]! & LONG_HEADER_BIT) !== 0;
     const id = isLong ? longHeaderDestination(packet) : packet.toString('latin1', 1, 1 + CONNECTION_ID_BYTES);
     const connection = this.table.find(id) ?? (isLong ? this.#receiveUnknown(packet, host, port) : undefined);
@@ -131,13 +135,48 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
       if (!isLong) this.#receiveStray(id, packet, host, port);
       return;
     }
-    let { path } = connection;
-    if (path.from.port !== port || path.from.host !== host) {
-      if (!connection.acceptsPath(host)) return this.#drop('path_refused');
-      path = { from: { host, port }, to: this.local };
+    const { peerAddress } = connection;
+    if (peerAddress.port !== port || peerAddress.host !== host) return this.#receiveFromElsewhere(connection, packet, { host, port });
+    if (connection.leftPaths !== undefined && !isLong && connection.leftPaths.keeps(packet)) return;
+    this.#feed(connection, packet, connection.path);
+  }
+
+  /** A client may have moved, or somebody sends on what it sent: QUIC takes what it can decrypt and has not seen before, wherever it comes from. */
+  #receiveFromElsewhere(connection: EndpointConnection, packet: Buffer, address: SocketAddress): void {
+    if (!this.isRoaming) {
+      if (!connection.acceptsPath(address.host)) return this.#drop('path_refused');
       connection.sawOtherPath = true;
-    } else if (connection.leftPaths !== undefined && !isLong && connection.leftPaths.keeps(packet)) return;
-    this.#feed(connection, packet, path);
+      return this.#feed(connection, packet, { from: address, to: this.local });
+    }
+    const { moves, quic } = connection;
+    if (!moves) return this.#drop('path_refused');
+    const now = performance.now();
+    if (!moves.isDue(now)) return this.#feed(connection, packet, connection.path);
+    const before = quic.packetsReceived();
+    this.#feed(connection, packet, connection.path);
+    if (connection.hasEnded || quic.packetsReceived() === before) return;
+    this.#sendAddressCheck(AddressCheckKind.challenge, connection, moves.challenge(address, now), address);
+  }
+
+  #receiveAddressCheck(packet: Buffer, host: string, port: number): void {
+    const id = addressCheckDestination(packet);
+    const connection = id === undefined ? undefined : this.table.find(id);
+    if (!connection || connection.hasEnded) return this.#drop('address_check_invalid');
+    if (connection.isServer) {
+      const address = connection.moves?.handleResponse(packet, host, port, performance.now());
+      if (!address) return this.#drop('address_check_invalid');
+      connection.moveTo(address);
+      return this.#touch(connection);
+    }
+    const nonce = connection.readChallenge(packet, host, port);
+    if (!nonce) return this.#drop('address_check_invalid');
+    this.#sendAddressCheck(AddressCheckKind.response, connection, nonce, connection.peerAddress);
+  }
+
+  #sendAddressCheck(kind: AddressCheckKind, connection: EndpointConnection, nonce: Uint8Array, { host, port }: SocketAddress): void {
+    const key = connection.addressKey;
+    const length = key && writeAddressCheck(kind, connection.quic.destinationId(), nonce, key, this.#runs.buffer);
+    if (length !== undefined) this.#runs.sendOne(length, host, port);
   }
 
   #feed(connection: EndpointConnection, packet: Buffer, path: PathInfo): void {
@@ -171,7 +210,12 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   }
 
   flush(connection: EndpointConnection): void {
-    this.#runs.flush(connection.quic);
+    this.#runs.flush(connection.quic, this.#fixedAddress(connection));
+  }
+
+  /** Where everything goes, if it is not QUIC that knows. */
+  #fixedAddress(connection: EndpointConnection): SocketAddress | undefined {
+    return this.isRoaming ? connection.peerAddress : undefined;
   }
 
   noticeEnd(connection: EndpointConnection, { code }: ConnectionEnd): void {
@@ -195,9 +239,9 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     const repeats: (() => void)[] = [];
     for (const connection of this.table) {
       const isOver = connection.hasEnded;
-      this.#runs.flush(connection.quic);
+      this.flush(connection);
       connection.abandon(code);
-      const repeat = this.#runs.flushCopied(connection.quic);
+      const repeat = this.#runs.flushCopied(connection.quic, this.#fixedAddress(connection));
       if (!isOver) repeats.push(repeat);
       this.#remove(connection);
     }
@@ -269,7 +313,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   }
 
   #flush(connection: EndpointConnection): void {
-    this.#runs.flush(connection.quic);
+    this.flush(connection);
     try {
       connection.noticeFlushed();
     } catch (error) {
@@ -284,7 +328,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     if (!this.table.has(connection)) return;
     const { quic } = connection;
     this.#flush(connection);
-    if (connection.applyPendingClose()) this.#runs.flush(quic);
+    if (connection.applyPendingClose()) this.flush(connection);
     connection.checkEnd();
     if (connection.hasEnded && quic.isClosed()) return this.#remove(connection);
     // The binding truncates to whole milliseconds: one more, or the timer would come early and spin.
@@ -299,7 +343,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   #receiveStray(id: string, packet: Buffer, host: string, port: number): void {
     const [only] = this.table;
     if (this.#server) this.resets?.handleStray(packet, host, port, performance.now());
-    else if (only && this.table.size === 1 && !this.table.isRetired(id) && isFrom(only.path.from, host, port)) {
+    else if (only && this.table.size === 1 && !this.table.isRetired(id) && isSameAddress(only.peerAddress, { host, port })) {
       only.quic.receive(packet, only.path);
       if (only.quic.isClosed()) return this.#touch(only);
     }
@@ -395,7 +439,5 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.#turn();
   }
 }
-
-const isFrom = (address: SocketAddress, host: string, port: number): boolean => address.port === port && address.host === host;
 
 const warnOfHandlerError = (error: unknown): void => process.emitWarning(error instanceof Error ? error : new Error(String(error)));

@@ -1,15 +1,17 @@
-// What a server had under way to addresses that its client has left, and what has QUIC send it again.
+// What a server had under way on paths that its client has left, and what has QUIC send it again. For connections that QUIC moves
+// between paths: inner ones, between sessions (address-moves.ts is for the others).
 //
 // quiche 0.18 looks for losses on a path only when a packet sent on that path is acknowledged, or when the path stops
-// being the active one (recovery/mod.rs: on_ack_received, on_path_change). When a NAT forgets a client, nothing
-// that is under way to the old address is ever acknowledged: beyond the two packets that probes repeat, it
-// is never sent again, and a stream with a gap in it, such as the control stream, stands still for good.
+// being the active one (recovery/mod.rs: on_ack_received, on_path_change). When a session ends before its connection has left it,
+// nothing that is under way in it is ever acknowledged: beyond the two packets that probes repeat, it
+// is never sent again, and a stream with a gap in it stands still for good.
 //
 // The acknowledgements of later packets do raise the mark below which the old path's are lost. So, once there are some, two
-// packets of the client's are told to QUIC as if the first had come from the old address: QUIC moves there and back within
+// packets of the client's are told to QUIC as if the first had come by the old path: QUIC moves there and back within
 // one call, sends nothing in between, and finds the losses as it leaves. Both packets are the client's own: a forged
 // one moves nothing.
 
+import { isSameAddress } from '../udp/datagram-socket.js';
 import type { PathInfo } from './port.js';
 
 /** What it needs of the connection. */
@@ -122,4 +124,4 @@ export class LeftPaths {
   }
 }
 
-const isSame = (a: PathInfo, b: PathInfo): boolean => a.from.port === b.from.port && a.from.host === b.from.host;
+const isSame = (a: PathInfo, b: PathInfo): boolean => isSameAddress(a.from, b.from);

@@ -12,6 +12,7 @@ export const PACKET_DROP_REASONS = [
   'source_connections',
   'too_many_connections',
   'path_refused',
+  'address_check_invalid',
   'rejected',
 ] as const;
 

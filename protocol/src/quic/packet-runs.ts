@@ -2,7 +2,7 @@
 // address lie back to back, so that a batched socket sends them with one system call (GSO). One buffer
 // for all connections of an endpoint; nothing is kept between calls.
 
-import type { DatagramSocket } from '../udp/datagram-socket.js';
+import type { DatagramSocket, SocketAddress } from '../udp/datagram-socket.js';
 import type { QuicConnection } from './port.js';
 
 /** A GSO send takes at most 64 KiB; 44 packets of 1350 bytes fit with room to spare. */
@@ -32,10 +32,10 @@ export class PacketRuns {
   }
 
   /** As `flush`, one packet at a time: returns what sends the same packets once more. */
-  flushCopied(quic: QuicConnection): () => void {
+  flushCopied(quic: QuicConnection, fixed?: SocketAddress): () => void {
     const sent: { readonly packet: Buffer; readonly host: string; readonly port: number }[] = [];
     for (let size; (size = quic.send(this.buffer)) > 0; ) {
-      const { host, port } = quic.sentTo;
+      const { host, port } = fixed ?? quic.sentTo;
       sent.push({ packet: Buffer.from(this.buffer.subarray(0, size)), host, port });
       this.sendOne(size, host, port);
     }
@@ -44,15 +44,19 @@ export class PacketRuns {
     };
   }
 
-  /** Sends everything that flow and congestion control let the connection send now. */
-  flush(quic: QuicConnection): void {
+  /**
+   * Sends everything that flow and congestion control let the connection send now.
+   *
+   * @param fixed where to, whatever address QUIC knows. Default: where QUIC says, packet by packet
+   */
+  flush(quic: QuicConnection, fixed?: SocketAddress): void {
     const run = this.buffer;
     let length = 0;
     let segment = 0;
-    let { host, port } = quic.sentTo;
+    let { host, port } = fixed ?? quic.sentTo;
     for (let size; (size = quic.send(length === 0 ? run : length === segment ? this.#second : run.subarray(length))) > 0; ) {
       if (length > 0 && length === segment) this.#second.copy(run, length, 0, size);
-      const to = quic.sentTo;
+      const to = fixed ?? quic.sentTo;
       if (length > 0 && (size > segment || to.port !== port || to.host !== host)) {
         // Ends the run: a packet longer than its segments, or one for another address.
         this.#socket.sendRun(run, length, segment, host, port);

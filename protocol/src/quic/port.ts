@@ -123,6 +123,8 @@ export interface QuicConnection {
   /** The SNI: sent by a client, received by a server. */
   serverName(): string | undefined;
 
+  /** The connection id of the peer's that packets carry now. */
+  destinationId(): Uint8Array;
   /** How many more connection ids this side may issue. */
   connectionIdsLeft(): number;
   /** @param resetToken 16 bytes (RFC 9000 §10.3) */

@@ -347,6 +347,10 @@ class QuicheConnection implements QuicConnection {
     return this.#native.serverName() ?? undefined;
   }
 
+  destinationId(): Uint8Array {
+    return this.#native.destinationId();
+  }
+
   connectionIdsLeft(): number {
     return this.#native.sourceCidsLeft();
   }

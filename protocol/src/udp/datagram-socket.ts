@@ -40,5 +40,7 @@ export interface UdpSocket extends DatagramSocket {
   readonly bufferHint: string | undefined;
 }
 
+export const isSameAddress = (a: SocketAddress, b: SocketAddress): boolean => a.port === b.port && a.host === b.host;
+
 export const formatAddress = (address: SocketAddress): string =>
   address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;

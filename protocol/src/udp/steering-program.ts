@@ -3,16 +3,19 @@
 //
 //   long header    first four bytes of the destination id, at offset 6, modulo workers   (RFC 8999 §5.1)
 //   short header   the same at offset 1                                                  (RFC 9000 §17.3)
-//   no QUIC        a number no socket has: the kernel falls back to its hash of addresses and ports
+//   address check  as for a short header                                                 (quic/address-check.ts)
+//   anything else  a number no socket has: the kernel falls back to its hash of addresses and ports
 //
 // The program sees the UDP payload. A load beyond its end ends the program with 0: the first worker drops what is too short.
 
 import { FIXED_BIT, LONG_HEADER_BIT } from '../quic/long-header.js';
+import { ADDRESS_CHECK } from '../quic/address-check.js';
 
 // <linux/bpf_common.h>
 const LOAD_BYTE = 0x30;
 const LOAD_WORD = 0x20;
 const JUMP = 0x05;
+const JUMP_IF_EQUAL = 0x15;
 const JUMP_IF_SET = 0x45;
 const MODULO = 0x94;
 const RETURN = 0x06;
@@ -27,8 +30,9 @@ export const INSTRUCTION_BYTES = 8;
 export const steeringProgram = (workers: number): Buffer =>
   assemble([
     [LOAD_BYTE, 0, 0, 0],
-    [JUMP_IF_SET, 4, 0, LONG_HEADER_BIT],
-    [JUMP_IF_SET, 1, 0, FIXED_BIT],
+    [JUMP_IF_SET, 5, 0, LONG_HEADER_BIT],
+    [JUMP_IF_SET, 2, 0, FIXED_BIT],
+    [JUMP_IF_EQUAL, 1, 0, ADDRESS_CHECK],
     [RETURN, 0, 0, NO_SOCKET],
     [LOAD_WORD, 0, 0, SHORT_ID_OFFSET],
     [JUMP, 0, 0, 1],

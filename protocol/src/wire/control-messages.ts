@@ -22,6 +22,8 @@ export const MAX_TOKEN_BYTES = 8192;
 /** Free text (`software`, `reason`) in UTF-16 code units, 3 bytes each at most; `clipText` cuts to it. */
 export const MAX_TEXT_LENGTH = 256;
 export const MAX_ABOUT_LENGTH = 64;
+/** Known to the two ends of one connection: the relay makes it up. As long as HMAC-SHA256's output (RFC 2104 §3). */
+export const ADDRESS_KEY_BYTES = 32;
 /** Workers of one relay: more than any machine is worth, and what a relay can have a connector connect to at most. */
 export const MAX_WORKERS = 64;
 
@@ -33,6 +35,7 @@ const identity = z.string().max(512).refine((uri) => parseIdentity(uri) !== unde
 export const failureCodeSchema = z.string().max(MAX_ABOUT_LENGTH).transform(failureFromName);
 const code = failureCodeSchema;
 const handle = z.object({ slot: u32, tag: u32 });
+const exactBytes = (length: number) => z.instanceof(Uint8Array).refine((b) => b.length === length, `not ${length} bytes`);
 const bytes = (max: number) => z.instanceof(Uint8Array).refine((b) => b.length <= max, `more than ${max} bytes`);
 const address = z.object({ host: z.string().max(45), port: z.int().min(0).max(65535) });
 const role = z.enum(ROLES);
@@ -55,6 +58,8 @@ const messages = {
     limits: z.object({ maxServices: u32, maxSessions: u32, maxControlBytes: u32, idleTimeoutMs: durationMs }),
     /** Absent at a relay without workers. */
     worker: workerPlace.optional(),
+    /** What challenges of the client's address are known by; absent at a relay that does not follow clients that move. */
+    addressKey: exactBytes(ADDRESS_KEY_BYTES).optional(),
   }),
   /** `takeOver`: the connection on which this identity is registered is the sender's own, and gives its sessions to this one. */
   register: z.object({ type: z.literal('register'), token: bytes(MAX_TOKEN_BYTES), takeOver: z.boolean().optional() }),

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
-import { adoptDatagramSocket, leadsTo, makeLeading, openPlainSocket, openSharedPort, ResetKey, steeringProgram, type DatagramSocket } from '@ztna/protocol';
+import { ADDRESS_CHECK, adoptDatagramSocket, leadsTo, makeLeading, openPlainSocket, openSharedPort, ResetKey, steeringProgram, type DatagramSocket } from '@ztna/protocol';
 
 const SECRET = Buffer.alloc(48, 7);
 
@@ -58,8 +58,9 @@ t.test('the program is the one drawn', (t) => {
     steeringProgram(3).toString('hex').replace(/(.{16})(?=.)/g, '$1 '),
     [
       '3000000000000000', // ldb [0]
-      '4500040080000000', // jset #0x80, +4, +0
-      '4500010040000000', // jset #0x40, +1, +0
+      '4500050080000000', // jset #0x80, +5, +0
+      '4500020040000000', // jset #0x40, +2, +0
+      '150001000f000000', // jeq #0x0f, +1, +0
       '06000000ffffffff', // ret #-1
       '2000000001000000', // ld [1]
       '0500000001000000', // ja +1
@@ -96,7 +97,8 @@ t.test('the kernel hands each packet to the worker its id leads to, from whereve
       t.teardown(() => Promise.all(clients.map((client) => client.close())));
       for (let n = 0; n < 200; n++) {
         const id = randomBytes(16);
-        const packet = Buffer.concat([n % 2 === 0 ? Buffer.of(0x40, ...id) : Buffer.of(0xc0, 0, 0, 0, 1, 16, ...id), randomBytes(20)]);
+        const starts = [Buffer.of(0x40, ...id), Buffer.of(0xc0, 0, 0, 0, 1, 16, ...id), Buffer.of(ADDRESS_CHECK, ...id)];
+        const packet = Buffer.concat([starts[n % starts.length]!, randomBytes(25)]);
         expected[Array.from({ length: count }, (_, index) => index).find((index) => leadsTo(id, { index, count }))!]!.add(packet.toString('hex'));
         clients[n % clients.length]!.sendRun(packet, packet.length, packet.length, host, port.local.port);
       }

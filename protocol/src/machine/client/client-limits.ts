@@ -15,10 +15,6 @@ export interface LinkLimits {
   readonly backoffResetMs: number;
   /** Over which the clients of a relay that drains spread their dials to the next; less when its deadline is near. */
   readonly moveSpreadMs: number;
-  /** Changes of this client's address, as its relay sees it, after which the connection is made anew. */
-  readonly maxAddressChanges: number;
-  /** Between two renewals for that. */
-  readonly addressRenewalMs: number;
   /** Added to the delay when a newer connection took this identity over. */
   readonly replacedBackoffMs: number;
 }
@@ -40,10 +36,6 @@ export const DEFAULT_LINK_LIMITS: LinkLimits = {
   backoffResetMs: 10_000,
   // 10 000 clients are 10 handshakes per millisecond of spread at most; nobody waits, the old relay still serves.
   moveSpreadMs: 1_000,
-  // QUIC at the relay takes seven; two are left for the time that a new connection takes.
-  maxAddressChanges: 5,
-  // What a relay that tells of ever new addresses can make a client do is one handshake a second.
-  addressRenewalMs: 1_000,
   // Two holders of one certificate replace each other at most twice a minute.
   replacedBackoffMs: 30_000,
 };

@@ -6,7 +6,7 @@
 //   the old one departs: up until its last session is over or its relay's deadline has come
 //
 // When what the client proves itself by is replaced (`renew`), each link is made anew at its relay and worker, in the same way
-// (renewals.ts); the successor of the current one is then at the same relay. So is a link whose address changed often.
+// (renewals.ts); the successor of the current one is then at the same relay.
 //
 // With no other relay to go to, the current link stays until its relay closes it, and then dials anew.
 // Each of these has a relay to itself. A connector has one more for each other worker of the relay in use, which come
@@ -39,24 +39,20 @@ export class LinkSet<Extra extends Command> {
   readonly #init: LinkInit;
   readonly #user: LinkSetUser<Extra>;
   readonly #moveSpreadMs: number;
-  readonly #addressRenewalMs: number;
   readonly #commands = new CommandQueue<LinkCommand | Extra>();
   readonly #links = new Map<LinkId, Link<Extra>>();
   #current: Link<Extra>;
   #successor: Link<Extra> | undefined;
   readonly #workers = new WorkerLinks<Extra>();
   readonly #renewals = new Renewals<Extra>();
-  /** Renewals for changes of address begin no earlier. */
-  #addressRenewalFrom = -Infinity;
   #nextId = 0;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
   constructor(init: LinkInit, user: LinkSetUser<Extra>) {
     this.#init = init;
     this.#user = user;
-    const { moveSpreadMs, addressRenewalMs } = resolveLimits(DEFAULT_LINK_LIMITS, init.limits);
+    const { moveSpreadMs } = resolveLimits(DEFAULT_LINK_LIMITS, init.limits);
     this.#moveSpreadMs = moveSpreadMs;
-    this.#addressRenewalMs = addressRenewalMs;
     this.#current = this.#create(0);
   }
 
@@ -133,7 +129,6 @@ export class LinkSet<Extra extends Command> {
         handleEstablished: (now) => user.handleEstablished(link, now),
         handleReady: (services, now) => this.#handleReady(link, services, now),
         handleDrain: (now) => this.#handleDrain(link, now),
-        handleWorn: (now) => this.#renewWorn(link, now),
         handleMessage: (message, now) => user.handleMessage(link, message, now),
         handleDown: (failure, now) => this.#handleDown(link, failure, now),
       },
@@ -181,23 +176,15 @@ export class LinkSet<Extra extends Command> {
     for (const link of this.#workers.all) this.#release(link, now);
   }
 
-  /** Its client may be the only one whose address changed, so that it need not wait for others; but not more often than it should. */
-  #renewWorn(link: Link<Extra>, now: number): void {
-    const from = Math.max(now, this.#addressRenewalFrom);
-    this.#addressRenewalFrom = from + this.#addressRenewalMs;
-    this.#renewals.outdate([link]);
-    this.#seekRenewals(now, () => from - now);
-  }
-
-  /** @param delayMs until a dial; default: anywhere in `moveSpreadMs`, as certificates of many clients may come from one place at one time */
-  #seekRenewals(now: number, delayMs = () => Math.floor(this.#init.random() * this.#moveSpreadMs)): void {
+  /** Dials begin anywhere in `moveSpreadMs`, as certificates of many clients may come from one place at one time. */
+  #seekRenewals(now: number): void {
     for (const old of [this.#current, ...this.#workers.all]) {
       if (!this.#renewals.isDue(old) || (old === this.#current && this.#successor)) continue;
       const replacement = this.#create(old.relayIndex);
       this.#renewals.begin(old, replacement);
       old.depart();
       if (old === this.#current) this.#successor = replacement;
-      replacement.start(now, delayMs());
+      replacement.start(now, Math.floor(this.#init.random() * this.#moveSpreadMs));
     }
   }
 

@@ -11,8 +11,6 @@ export interface LinkUser {
   handleReady(services: readonly string[], now: number): void;
   /** The relay in use is shutting down; only while ready. `link.drainDeadline` says until when it serves. */
   handleDrain(now: number): void;
-  /** The relay has seen the connection at nearly as many addresses as QUIC takes; only while ready. */
-  handleWorn(now: number): void;
   /** The connection is gone and everything on it. Not called by `stop`. */
   handleDown(failure: LinkFailure, now: number): void;
   /** A message the link has no use for, only while ready. False: this role must not get it. */
@@ -24,7 +22,6 @@ export const NO_USER: LinkUser = {
   handleEstablished: () => undefined,
   handleReady: () => undefined,
   handleDrain: () => undefined,
-  handleWorn: () => undefined,
   handleDown: () => undefined,
   handleMessage: () => false,
 };

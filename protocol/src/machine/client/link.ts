@@ -10,8 +10,7 @@
 
 import { formatIdentity } from '../../identity.js';
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
-import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf, type ObservedAddress, type WorkerPlace } from '../../wire/control-messages.js';
-import { AddressSightings } from './address-sightings.js';
+import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf, type WorkerPlace } from '../../wire/control-messages.js';
 import { Backoff } from './backoff.js';
 import { leftEvent, linkDownEvent, type LinkDownEvent } from './client-events.js';
 import { DEFAULT_LINK_LIMITS, resolveLimits, type LinkLimits } from './client-limits.js';
@@ -46,7 +45,6 @@ export class Link<Extra extends Command = never> {
   #drainDeadline: number | undefined;
   #lastFailure: LinkFailure | undefined;
   #worker: WorkerPlace | undefined;
-  readonly #sightings: AddressSightings;
 
   /** @throws RangeError without a relay, or for a limit that is not above zero */
   constructor(init: LinkInit, user: LinkUser = NO_USER, place: LinkPlace<LinkCommand | Extra> = onlyLink(init)) {
@@ -58,7 +56,6 @@ export class Link<Extra extends Command = never> {
     this.#relay = place.relay;
     this.#limits = resolveLimits(DEFAULT_LINK_LIMITS, init.limits);
     const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#limits;
-    this.#sightings = new AddressSightings(this.#limits.maxAddressChanges);
     this.#backoff = new Backoff({ random: init.random, baseMs, capMs });
     this.report = new LinkReporter((event) => this.#commands.push({ kind: 'event', event }), () => this.relay);
   }
@@ -161,7 +158,7 @@ export class Link<Extra extends Command = never> {
       case 'registerNack':
         return this.#handleRegisterNack(message, now);
       case 'observedAddress':
-        return this.#handleObserved(message.observed, now);
+        return this.report.observe(message.observed);
       case 'drain':
         return this.#handleDrain(message, now);
       case 'ping':
@@ -219,12 +216,7 @@ export class Link<Extra extends Command = never> {
     if (fault) return this.#violation(fault.code, fault.reason, now);
     this.#greeted = true;
     this.#worker = message.worker;
-    this.#handleObserved(message.observed, now);
-  }
-
-  #handleObserved(observed: ObservedAddress, now: number): void {
-    this.report.observe(observed);
-    if (this.#sightings.add(observed) && this.#state === 'ready') this.#user.handleWorn(now);
+    this.report.observe(message.observed);
   }
 
   #handleRegisterAck({ services }: ControlMessageOf<'registerAck'>, now: number): void {
@@ -329,6 +321,5 @@ export class Link<Extra extends Command = never> {
     this.#readySince = undefined;
     this.#keepalive = undefined;
     this.#drainDeadline = undefined;
-    this.#sightings.clear();
   }
 }

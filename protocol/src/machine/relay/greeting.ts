@@ -2,25 +2,24 @@
 // judgement; the certificate was judged by the handshake before.
 
 import type { FailureCode } from '../../failure-codes.js';
-import { formatIdentity, type Role } from '../../identity.js';
+import { formatIdentity } from '../../identity.js';
 import {
   MAX_CONTROL_BYTES,
   PROTOCOL_VERSION,
   type ControlMessage,
   type ControlMessageOf,
-  type ObservedAddress,
 } from '../../wire/control-messages.js';
+import type { RelayPeer } from './relay-connection.js';
 import type { RelayMachineInit } from './relay-init.js';
 
 export type HelloAnswer =
   | { readonly ok: true; readonly helloAck: ControlMessageOf<'helloAck'> }
   | { readonly ok: false; readonly code: FailureCode; readonly reason: string };
 
-/** @param role the one in the client's certificate, which `hello` must repeat */
+/** @param client as its certificate says: `hello` must repeat the role */
 export const answerHello = (
   message: ControlMessage,
-  role: Role,
-  observed: ObservedAddress,
+  { identity: { role }, observed, addressKey }: Pick<RelayPeer, 'identity' | 'observed' | 'addressKey'>,
   relay: Pick<RelayMachineInit, 'identity' | 'software' | 'limits' | 'worker'>,
 ): HelloAnswer => {
   if (message.type !== 'hello') return refuse('unexpected_message', `${message.type} before hello`);
@@ -44,6 +43,7 @@ export const answerHello = (
       idleTimeoutMs: limits.idleTimeoutMs,
     },
     ...(worker && { worker }),
+    ...(addressKey && { addressKey }),
   };
   return { ok: true, helloAck };
 };

@@ -21,6 +21,8 @@ export interface RelayPeer {
   /** SHA-256 of its certificate, what registration tokens are bound to. */
   readonly fingerprint: Uint8Array;
   readonly observed: ObservedAddress;
+  /** For `helloAck`: what the connection's challenges are known by, if its driver follows a client that moves. */
+  readonly addressKey?: Uint8Array<ArrayBuffer> | undefined;
   /** Its certificate's serial number, hexadecimal. */
   readonly serial: string;
 }

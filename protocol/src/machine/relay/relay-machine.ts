@@ -232,7 +232,7 @@ export class RelayMachine {
   }
 
   #greet(connection: RelayConnection, message: ControlMessage, now: number): void {
-    const answer = answerHello(message, connection.peer.identity.role, connection.observed, this.#init);
+    const answer = answerHello(message, { ...connection.peer, observed: connection.observed }, this.#init);
     if (!answer.ok) return this.#refuse(connection, answer.code, answer.reason, now);
     this.#greetings.cancel(connection);
     connection.phase = 'ready';
