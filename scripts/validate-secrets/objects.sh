@@ -202,7 +202,7 @@ check_relay() {
     keyring=${entries[0]}
     name_of "$2" intermediate-server-keyring
     entry_in "$1" Secret "$REPLY" retry.key
-    if [[ -n $REPLY ]] && usable "$REPLY" "$MAX_SECRET_BYTES" 0; then :; fi
+    [[ -z $REPLY ]] || check_retry_key "$REPLY"
   fi
   if secret "$1" "$2" intermediate-server-tls ca.crt tls.crt tls.key; then
     tls=("${entries[@]}")

@@ -10,7 +10,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 import { issueCertificate, generateRegistrationKey } from '@ztna/certs';
 import { findTool, requireTool } from '../harness/tools.js';
 import {
-  asFolder, asManifest, authority, CONNECTOR_CONFIG, CONNECTOR_TLS, goodContent, keyringOf, REGISTRATION, registrationKey, RELAY_KEYRING, RELAY_TLS, relayRequest, tls,
+  asFolder, asManifest, authority, CONNECTOR_CONFIG, CONNECTOR_TLS, goodContent, keyringOf, REGISTRATION, registrationKey, RELAY_CONFIG, RELAY_KEYRING, RELAY_TLS, relayRequest, tls,
   TRUST_DOMAIN, type Content,
 } from './deployment.js';
 import { caExtensions, opensslCertificate, relayExtensions } from './openssl-pki.js';
@@ -240,6 +240,29 @@ t.test('what other issuers make passes', async (t) => {
     const content = withRelay({ ...tls(below), 'ca.crt': rsaRoot.certificatePem });
     t.same(summary(await validate(t, ['--dir', asFolder(t, content)], { content })), ['relay/tls.crt: chain']);
   });
+});
+
+t.test('a Retry key and a health token are held to what the relay reads', async (t) => {
+  const content = goodContent();
+  const retryKey = Buffer.alloc(32, 'a retry key of a fleet of relays').toString('base64');
+  const check = async (files: Record<string, string>, mode = 0o600) => {
+    const folder = asFolder(t, content);
+    const configured = `${content[RELAY_CONFIG]!['relay.yaml']!}retryKey: retry.key\nhealth: {token: metrics.token}\n`;
+    for (const [name, text] of Object.entries({ 'relay.yaml': configured, 'retry.key': `${retryKey}\n`, 'metrics.token': `${'t'.repeat(16)}==\n`, ...files })) {
+      writeFileSync(join(folder, 'relay', name), text);
+      chmodSync(join(folder, 'relay', name), mode);
+    }
+    return summary(await validate(t, ['--dir', folder, '--role', 'relay'], { content }));
+  };
+  t.same(await check({}), []);
+  for (const text of ['YWJj', retryKey.slice(0, -1), `${retryKey}\n${retryKey}`, 'no base64, and a long line of it', Buffer.alloc(257).toString('base64')])
+    t.same(await check({ 'retry.key': text }), ['relay/retry.key: parses'], text.slice(0, 12));
+  for (const text of ['short', 'two words in a token', `${'t'.repeat(20)}\n${'t'.repeat(20)}\n`, 't'.repeat(513)])
+    t.same(await check({ 'metrics.token': text }), ['relay/metrics.token: parses'], text.slice(0, 12));
+  t.same(await check({ 'retry.key': 'CHANGEME' }), ['relay/retry.key: placeholder']);
+  t.same(await check({}, 0o644), ['relay/metrics.token: permissions', 'relay/retry.key: permissions']);
+  const manifest = asManifest(t, { ...content, [RELAY_KEYRING]: { ...content[RELAY_KEYRING], 'retry.key': 'YWJj' } });
+  if (manifest !== undefined) t.same(summary(await validate(t, ['--manifest', '-'], { content, input: Buffer.from(manifest) })), [`${RELAY_KEYRING} retry.key: parses`]);
 });
 
 t.test('a folder as ztna-certs writes it', async (t) => {
