@@ -93,7 +93,7 @@ near() {
 
 # check_configured FILE: a process's configuration, if it is one.
 check_configured() {
-  local folder=${1%/*} key value role='' ca='' crt='' secret='' reg='' ring='' token='' sections=' ' config
+  local folder=${1%/*} key value role='' ca='' crt='' secret='' reg='' ring='' token='' retry='' sections=' ' config
   size_of "$1"
   ((file_bytes <= MAX_CONFIG_BYTES)) || return 0
   flatten "$1"
@@ -110,9 +110,10 @@ check_configured() {
       registration.key) reg=$value ;;
       keyring) ring=$value ;;
       health.token) token=$value ;;
+      retryKey) retry=$value ;;
       *) sections+="$key " ;;
     esac
-  done < <(awk -F'\t' '$1 == 1 && $2 != "" { path = substr($2, 2); gsub("\037", ".", path); print path "=" (path ~ /^(tls\.(ca|certificate|key)|registration\.key|keyring|health\.token)$/ && $3 == "s" && $4 !~ /\\/ ? $4 : "") }' "$flat")
+  done < <(awk -F'\t' '$1 == 1 && $2 != "" { path = substr($2, 2); gsub("\037", ".", path); print path "=" (path ~ /^(tls\.(ca|certificate|key)|registration\.key|keyring|retryKey|health\.token)$/ && $3 == "s" && $4 !~ /\\/ ? $4 : "") }' "$flat")
   [[ -n $ca && -n $crt && -n $secret ]] || return 0
   if [[ -n $ring ]]; then role=relay
   elif [[ $sections == *' services '* ]]; then role=connector
@@ -134,7 +135,11 @@ check_configured() {
   entry_of "$1" && config=$REPLY
   if [[ -n $token ]]; then
     absolute "$folder" "$token" && entry_of "$REPLY"
-    if usable "$REPLY" "$MAX_SECRET_BYTES" 1; then :; fi
+    check_bearer_token "$REPLY"
+  fi
+  if [[ -n $retry ]]; then
+    absolute "$folder" "$retry" && entry_of "$REPLY"
+    check_retry_key "$REPLY"
   fi
   check_process "$role" "${entries[@]}" "$reg" "$ring" "$config"
 }

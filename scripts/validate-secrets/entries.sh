@@ -109,3 +109,22 @@ flatten() {
 }
 # YAML of our processes is UTF-8, and refused otherwise.
 is_utf8() { ! grep -q $'[\x80-\xff]' "$1" || ! command -v iconv >/dev/null || iconv -f UTF-8 -t UTF-8 <"$1" >/dev/null 2>&1; }
+
+# check_retry_key ENTRY: as protocol/src/config/retry-key-file.ts: base64 with padding, of 32 to 256 bytes, and nothing else.
+check_retry_key() {
+  local one=$work/retry
+  usable "$1" "$MAX_SECRET_BYTES" 1 || return 0
+  awk '{ text = text (NR > 1 ? "\n" : "") $0 } END { gsub(/^[ \t\r\n]+|[ \t\r\n]+$/, "", text); printf "%s", text }' <"${entry_file[$1]}" >"$one"
+  if base64 -d <"$one" >"$one.bytes" 2>/dev/null && base64 <"$one.bytes" | tr -d '\n' | cmp -s - "$one"; then
+    file_bytes=$(wc -c <"$one.bytes")
+    ((file_bytes < 32 || file_bytes > 256)) || return 0
+  fi
+  finding error "${entry_label[$1]}" parses 'is not a Retry key: base64 of 32 to 256 bytes' 'make one with ztna-certs retry-key'
+}
+
+# check_bearer_token ENTRY: as protocol/src/observe/bearer-token.ts.
+check_bearer_token() {
+  usable "$1" "$MAX_SECRET_BYTES" 1 || return 0
+  if awk 'NR == 1 { sub(/\r$/, ""); good = length($0) >= 16 && length($0) <= 512 && $0 ~ /^[A-Za-z0-9._~+\/-]+=*$/ } END { exit !(good && NR == 1) }' <"${entry_file[$1]}"; then return 0; fi
+  finding error "${entry_label[$1]}" parses 'is not a token on one line: 16 to 512 of A-Z, a-z, 0-9 and -._~+/' 'make one with openssl rand -base64 32'
+}

@@ -10,7 +10,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 import { issueCertificate, generateRegistrationKey } from '@ztna/certs';
 import { findTool, requireTool } from '../harness/tools.js';
 import {
-  asFolder, asManifest, authority, CONNECTOR_TLS, goodContent, keyringOf, REGISTRATION, RELAY_KEYRING, RELAY_TLS, relayRequest, tls,
+  asFolder, asManifest, authority, CONNECTOR_CONFIG, CONNECTOR_TLS, goodContent, keyringOf, REGISTRATION, registrationKey, RELAY_CONFIG, RELAY_KEYRING, RELAY_TLS, relayRequest, tls,
   TRUST_DOMAIN, type Content,
 } from './deployment.js';
 import { caExtensions, opensslCertificate, relayExtensions } from './openssl-pki.js';
@@ -166,6 +166,35 @@ t.test('a manifest', async (t) => {
     t.same(verdict.findings, []);
     t.same(verdict.skipped.map(({ object }) => object).sort(), [REGISTRATION, CONNECTOR_TLS, RELAY_TLS].sort());
   });
+  await t.test('with processes in two namespaces says in which one something is', async (t) => {
+    const inNamespace = (text: string, namespace: string): string => parseAllDocuments(text).map((document) => stringify({ ...(document.toJS() as object), metadata: { ...(document.toJS() as { metadata: object }).metadata, namespace } })).join('---\n');
+    const { [CONNECTOR_TLS]: connectorTls, [REGISTRATION]: registration, [CONNECTOR_CONFIG]: config } = content;
+    // A connector that dials the relay of the other namespace, by a key that the relay's keyring does not hold.
+    const stranger = registrationKey({ keyId: 'stranger' });
+    const dialling = { 'connector.yaml': config!['connector.yaml']!.replace('relay.example:4433', 'intermediate-server.ztna.svc.cluster.local:4433') };
+    const app = { [CONNECTOR_TLS]: { ...connectorTls, 'tls.key': content[RELAY_TLS]!['tls.key']! }, [REGISTRATION]: { 'registration.yaml': stranger.keyFileYaml }, [CONNECTOR_CONFIG]: dialling };
+    const both = [inNamespace(manifest, 'ztna'), inNamespace(asManifest(t, app)!, 'app')].join('---\n');
+    const verdict = await check(t, both);
+    t.same(summary(verdict), [`app/${REGISTRATION} registration.yaml: registration`, `app/${CONNECTOR_TLS} tls.key: key-match`].sort());
+    t.equal(verdict.checked.length, 9 + 5);
+    const right = [inNamespace(manifest, 'ztna'), inNamespace(asManifest(t, { ...app, [CONNECTOR_TLS]: connectorTls!, [REGISTRATION]: registration! })!, 'app')].join('---\n');
+    t.same((await check(t, right)).findings, []);
+  });
+  await t.test("is checked under the names that kustomize's prefixes and suffixes give", async (t) => {
+    const named = (text: string, prefix: string, suffix: string): string => text.replaceAll(/^( {2}name: )(.*)$/gm, `$1${prefix}$2${suffix}`);
+    for (const [prefix, suffix] of [['', '-2'], ['edge-', ''], ['edge-', '-production'], ['', '-2-4mbk7t2h9f']] as const) {
+      const alone = await check(t, named(manifest, prefix, suffix));
+      t.same(alone.findings, [], prefix + suffix);
+      t.equal(alone.checked.length, 9);
+      const broken = asManifest(t, { ...content, [RELAY_TLS]: { ...content[RELAY_TLS], 'tls.key': 'CHANGEME' } })!;
+      t.same(summary(await check(t, `${manifest}---\n${named(broken, prefix, suffix)}`)), [`Secret/${prefix}intermediate-server-tls${suffix} tls.key: placeholder`]);
+    }
+    const { [RELAY_KEYRING]: _, ...rest } = content;
+    t.same(summary(await check(t, `${manifest}---\n${named(asManifest(t, rest)!, '', '-2')}`)), [`${RELAY_KEYRING}-2: present`]);
+    const copy = named(asManifest(t, { [RELAY_TLS]: { 'tls.key': 'CHANGEME' } })!, '', '-old');
+    const lone = await check(t, `${manifest}---\n${copy}`);
+    t.same([lone.findings, lone.skipped.map(({ object }) => object)], [[], [`${RELAY_TLS}-old`]]);
+  });
   await t.test('is searched for keys in objects of every kind', async (t) => {
     const pod = stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { containers: [{ env: [{ name: 'KEY', value: content[RELAY_TLS]!['tls.key'] }] }] } });
     t.same(summary(await check(t, `${manifest}---\n${pod}`)), ['Pod/p value: exposed']);
@@ -211,6 +240,29 @@ t.test('what other issuers make passes', async (t) => {
     const content = withRelay({ ...tls(below), 'ca.crt': rsaRoot.certificatePem });
     t.same(summary(await validate(t, ['--dir', asFolder(t, content)], { content })), ['relay/tls.crt: chain']);
   });
+});
+
+t.test('a Retry key and a health token are held to what the relay reads', async (t) => {
+  const content = goodContent();
+  const retryKey = Buffer.alloc(32, 'a retry key of a fleet of relays').toString('base64');
+  const check = async (files: Record<string, string>, mode = 0o600) => {
+    const folder = asFolder(t, content);
+    const configured = `${content[RELAY_CONFIG]!['relay.yaml']!}retryKey: retry.key\nhealth: {token: metrics.token}\n`;
+    for (const [name, text] of Object.entries({ 'relay.yaml': configured, 'retry.key': `${retryKey}\n`, 'metrics.token': `${'t'.repeat(16)}==\n`, ...files })) {
+      writeFileSync(join(folder, 'relay', name), text);
+      chmodSync(join(folder, 'relay', name), mode);
+    }
+    return summary(await validate(t, ['--dir', folder, '--role', 'relay'], { content }));
+  };
+  t.same(await check({}), []);
+  for (const text of ['YWJj', retryKey.slice(0, -1), `${retryKey}\n${retryKey}`, 'no base64, and a long line of it', Buffer.alloc(257).toString('base64')])
+    t.same(await check({ 'retry.key': text }), ['relay/retry.key: parses'], text.slice(0, 12));
+  for (const text of ['short', 'two words in a token', `${'t'.repeat(20)}\n${'t'.repeat(20)}\n`, 't'.repeat(513)])
+    t.same(await check({ 'metrics.token': text }), ['relay/metrics.token: parses'], text.slice(0, 12));
+  t.same(await check({ 'retry.key': 'CHANGEME' }), ['relay/retry.key: placeholder']);
+  t.same(await check({}, 0o644), ['relay/metrics.token: permissions', 'relay/retry.key: permissions']);
+  const manifest = asManifest(t, { ...content, [RELAY_KEYRING]: { ...content[RELAY_KEYRING], 'retry.key': 'YWJj' } });
+  if (manifest !== undefined) t.same(summary(await validate(t, ['--manifest', '-'], { content, input: Buffer.from(manifest) })), [`${RELAY_KEYRING} retry.key: parses`]);
 });
 
 t.test('a folder as ztna-certs writes it', async (t) => {
