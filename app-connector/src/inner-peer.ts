@@ -2,6 +2,7 @@
 // open, its flows. The relay's word counts for nothing here: identity and service come from the
 // inner handshake alone.
 
+import { performance } from 'node:perf_hooks';
 import {
   failureMeaning,
   formatIdentity,
@@ -82,7 +83,7 @@ export class InnerPeer implements ConnectionHandler {
     const agent = this.#agent;
     const service = this.#serviceName === undefined ? undefined : this.#init.services.get(this.#serviceName);
     if (!agent || !service) return; // being closed; a stream without a handler is reset
-    if (!quota.take(agent.name)) {
+    if (!quota.take(agent.name, performance.now())) {
       refuseFlow(stream, 'too_many_flows', failureMeaning('too_many_flows'));
       stats.flows.begin(service.name, service.protocol).end('too_many_flows');
       this.#log.warn('flow_refused', { service: service.name, code: 'too_many_flows' });
