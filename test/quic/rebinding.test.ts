@@ -84,6 +84,8 @@ t.test(`a connection goes on through ${MOVES} changes of its client's address, e
 
 t.test('what was under way to an address that the NAT forgot comes again', async (t) => {
   const { connection, control, received, far, moveTo } = await startRoaming(t);
+  // After a round of losses QUIC's window may let fewer out.
+  let mostLost = 0;
   for (let port = 40_001; port <= 40_005; port++) {
     far.lost.length = 0;
     moveTo({ host: '192.0.2.1', port });
@@ -96,11 +98,12 @@ t.test('what was under way to an address that the NAT forgot comes again', async
       // A packet each.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    t.ok(far.lost.length >= LOST_MESSAGES / 2, `${far.lost.length} packets lost`);
+    mostLost = Math.max(mostLost, far.lost.length);
     connection.ping();
     await eventually(() => received.length === length + expected.length);
     t.equal(received.bytes.subarray(length).toString(), expected);
   }
+  t.ok(mostLost >= LOST_MESSAGES / 2, `${mostLost} packets lost at once`);
 });
 
 t.test('a window full of lost packets does not keep the connection where it was', async (t) => {
