@@ -2,8 +2,9 @@
 // when the benchmark itself is interrupted. Owns no meaning of the lines.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { cpuMicroseconds } from '@ztna/protocol/testing';
 import type { Site } from './network.js';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -119,17 +120,9 @@ export class Program {
     return this.until(() => this.#lines.some((line) => pattern.test(line)), String(pattern), timeoutMs);
   }
 
-  /** CPU time of all its threads so far, µs. From the scheduler, in ns there; 10 ms ticks would be too coarse. */
+  /** CPU time of all its threads so far, µs. */
   cpuMicroseconds(): number {
-    let nanoseconds = 0;
-    for (const task of readdirSync(`/proc/${this.pid}/task`)) {
-      try {
-        nanoseconds += Number(readFileSync(`/proc/${this.pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
-      } catch {
-        // a thread that has just ended
-      }
-    }
-    return nanoseconds / 1000;
+    return cpuMicroseconds(this.pid);
   }
 
   /** Bytes of memory that are its own: anonymous pages, without the programs and libraries it maps. */

@@ -1,4 +1,4 @@
-// A bound on the CPU time of one process, through a control group (v1 `cpu`, or v2), and its CPU time from /proc.
+// A bound on the CPU time of one process, through a control group (v1 `cpu`, or v2).
 
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
@@ -8,18 +8,6 @@ const V1 = '/sys/fs/cgroup/cpu';
 const V2 = '/sys/fs/cgroup';
 /** Short, so that a worker that has used its share up pauses for less than its socket's buffer holds. */
 const PERIOD_US = 10_000;
-/** USER_HZ is 100 on every Linux that Node runs on. */
-const MICROSECONDS_PER_TICK = 10_000;
-/** Fields 14 and 15 of /proc/PID/stat; the first two are gone with the name in parentheses. */
-const USER_FIELD = 11;
-
-/** User and system, in microseconds. */
-export const cpuMicroseconds = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[USER_FIELD]) + Number(fields[USER_FIELD + 1])) * MICROSECONDS_PER_TICK;
-};
-
 /**
  * Holds each process to `share` of a processor, which it gets before all others. Returns what lifts it.
  *

@@ -15,7 +15,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createAuthority, generateRegistrationKey, issueCertificate } from '@ztna/certs';
 import { stringify } from 'yaml';
-import { cpuMicroseconds, limitCpu } from './cpu-share.js';
+import { cpuMicroseconds } from '@ztna/protocol/testing';
+import { limitCpu } from './cpu-share.js';
 
 const RELAY = fileURLToPath(new URL('../../../intermediate-server/dist/main.js', import.meta.url));
 const CLIENT = fileURLToPath(new URL('client.js', import.meta.url));

@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { cpuMicroseconds } from '@ztna/protocol/testing';
 import { probeHealth, type HealthPort } from './health-probe.js';
 
 export interface LogEvent {
@@ -144,6 +145,11 @@ export class ManagedProcess {
   rssBytes(): number {
     const pages = Number(readFileSync(`/proc/${this.pid}/statm`, 'utf8').split(' ')[1]);
     return pages * 4096;
+  }
+
+  /** CPU time of all its threads so far, µs. */
+  cpuMicroseconds(): number {
+    return cpuMicroseconds(this.pid);
   }
 
   /** SIGTERM, and SIGKILL for one that does not listen. */

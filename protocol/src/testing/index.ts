@@ -5,3 +5,4 @@ export * from './packet-fates.js';
 export * from './lossy-network.js';
 export * from './shaped-socket.js';
 export * from './find-program.js';
+export * from './process-cpu.js';
