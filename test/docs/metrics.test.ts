@@ -25,6 +25,7 @@ import {
   type PacketDropReason,
 } from '@ztna/protocol';
 import { parseScrape, type ScrapedFamily } from '../harness/scrape.js';
+import { requireTool, runTool } from '../harness/tools.js';
 
 const page = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
 const SERVICES = ['web', 'dns'];
@@ -32,6 +33,7 @@ const SERVICES = ['web', 'dns'];
 interface Scrape {
   readonly families: readonly MetricFamily[];
   readonly scraped: readonly ScrapedFamily[];
+  readonly text: string;
 }
 
 void t.test('the tables name exactly what the processes show: name, type, labels, meaning', async (t) => {
@@ -61,6 +63,16 @@ for (const [program, families] of [['intermediate-server', relayFamilies], ['app
       for (const { value } of samples) t.ok(Number.isFinite(value), name);
     }
   });
+
+void t.test("promtool finds nothing wrong with the processes' scrapes", async (t) => {
+  const promtool = requireTool(t, 'promtool');
+  if (promtool === undefined) return;
+  for (const [program, families] of [['intermediate-server', relayFamilies], ['app-connector', connectorFamilies], ['ztna-agent', agentFamilies]] as const) {
+    const { text } = await scrape(t, program, families());
+    const { exit, stdout, stderr } = await runTool(promtool, ['check', 'metrics'], { input: Buffer.from(text) });
+    t.equal(exit, 0, `${program}: ${stdout.toString()}${stderr}`);
+  }
+});
 
 void t.test('names follow the rules: counters end in _total, others do not, units are base units', async (t) => {
   for (const { name, type } of [...relayFamilies(), ...connectorFamilies(), ...agentFamilies()]) {
@@ -132,7 +144,8 @@ async function scrape(t: Test, program: string, families: readonly MetricFamily[
   t.teardown(() => service.stop());
   const answer = await fetch(`http://127.0.0.1:${service.local.port}/metrics`);
   t.match(answer.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
-  return { families: service.families, scraped: parseScrape(await answer.text()) };
+  const text = await answer.text();
+  return { families: service.families, scraped: parseScrape(text), text };
 }
 
 function rowsOf(families: readonly MetricFamily[]): string[] {

@@ -48,11 +48,12 @@ export const processMetrics = (program: string, log: Pick<Logger, 'suppressed'>)
       type: 'gauge',
       name: 'ztna_event_loop_delay_seconds',
       help: 'How late the event loop ran its timers since the last scrape: median, 99th percentile, worst',
-      labels: { quantile: { values: ['0.5', '0.99', '1'] } },
+      // Not `quantile`, which is for summaries alone (promtool check metrics).
+      labels: { percentile: { values: ['50', '99', '100'] } },
       read: (emit) => {
-        emit(secondsLate(delay.percentile(50)), { quantile: '0.5' });
-        emit(secondsLate(delay.percentile(99)), { quantile: '0.99' });
-        emit(secondsLate(delay.max), { quantile: '1' });
+        emit(secondsLate(delay.percentile(50)), { percentile: '50' });
+        emit(secondsLate(delay.percentile(99)), { percentile: '99' });
+        emit(secondsLate(delay.max), { percentile: '100' });
         delay.reset();
       },
     },
