@@ -5,6 +5,7 @@ import t from 'tap';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { TRUST_DOMAIN } from '../harness/lab.js';
+import type { ManagedProcess } from '../harness/managed-process.js';
 import { SERVICE, startRotationLab } from './rotation-lab.js';
 import { SteadyTransfer } from './steady-transfer.js';
 
@@ -30,6 +31,8 @@ t.test('a walk from the old CA to the new with a transfer running throughout', a
     process.forgetEvents();
     trust(name, 'pki', 'pki-2');
     await process.waitFor('reloaded');
+    // Else the next step might take this renewal, which is with the old certificate, for its own.
+    if (process !== relay) await waitForNewLink(process);
     await transfer.progress();
   }
 
@@ -38,10 +41,7 @@ t.test('a walk from the old CA to the new with a transfer running throughout', a
     process.forgetEvents();
     await certs('renew', `${name}.crt`, '--dir', 'pki-2', '--from-ca', 'pki/ca.crt');
     await process.waitFor('reloaded');
-    if (process !== relay) {
-      await process.waitFor('renewed', { relay: 'relay-1' });
-      await process.waitFor('left', { relay: 'relay-1', code: 'no_error' });
-    }
+    if (process !== relay) await waitForNewLink(process);
     await transfer.progress();
   }
 
@@ -166,3 +166,9 @@ t.test('with a relay of several workers every link of the connector is made anew
   await transfer.progress();
   await transfer.finish();
 });
+
+/** Its link was made anew, and the old one is gone. */
+async function waitForNewLink(process: ManagedProcess): Promise<void> {
+  await process.waitFor('renewed', { relay: 'relay-1' });
+  await process.waitFor('left', { relay: 'relay-1', code: 'no_error' });
+}
