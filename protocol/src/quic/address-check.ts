@@ -4,6 +4,7 @@
 // Owns the bytes; who asks whom when is quic/address-moves.ts.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { CONNECTION_ID_BYTES } from './connection-table.js';
 
 /** First byte: in the range that belongs to nobody, as ZTNA_MAGIC's; neither QUIC's fixed bit nor its long-header bit is set (RFC 9443 §3). */
 export const ADDRESS_CHECK = 0x0f;
@@ -13,10 +14,9 @@ export type AddressCheckKind = (typeof AddressCheckKind)[keyof typeof AddressChe
 /** As much as in a PATH_CHALLENGE (RFC 9000 §19.17). */
 export const ADDRESS_NONCE_BYTES = 8;
 
-const ID_OFFSET = 1;
 /** Where a short-header QUIC packet has its destination connection id too, so that both find the same worker. */
-const ID_BYTES = 16;
-const KIND_OFFSET = ID_OFFSET + ID_BYTES;
+const ID_OFFSET = 1;
+const KIND_OFFSET = ID_OFFSET + CONNECTION_ID_BYTES;
 const NONCE_OFFSET = KIND_OFFSET + 1;
 const MAC_OFFSET = NONCE_OFFSET + ADDRESS_NONCE_BYTES;
 const MAC_BYTES = 16;
@@ -25,7 +25,7 @@ export const ADDRESS_CHECK_BYTES = MAC_OFFSET + MAC_BYTES;
 
 /** Writes one at the start of `into` and returns its length; undefined when ids of the receiver's are of another length than ours. */
 export const writeAddressCheck = (kind: AddressCheckKind, destinationId: Uint8Array, nonce: Uint8Array, key: Uint8Array, into: Buffer): number | undefined => {
-  if (destinationId.length !== ID_BYTES) return undefined;
+  if (destinationId.length !== CONNECTION_ID_BYTES) return undefined;
   into[0] = ADDRESS_CHECK;
   into.set(destinationId, ID_OFFSET);
   into[KIND_OFFSET] = kind;

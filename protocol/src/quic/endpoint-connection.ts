@@ -4,10 +4,10 @@
 import { readCertificateIdentity } from '../config/certificate-identity.js';
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
 import { isSameAddress, type SocketAddress } from '../udp/datagram-socket.js';
-import { AddressCheckKind, readAddressCheck } from './address-check.js';
 import { clipText } from '../wire/clip-text.js';
 import { AbortNotes } from './abort-notes.js';
 import { AckDebt } from './ack-debt.js';
+import { AddressCheckKind, readAddressCheck } from './address-check.js';
 import { AddressMoves } from './address-moves.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
