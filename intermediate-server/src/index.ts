@@ -16,3 +16,4 @@ export * from './turned-away.js';
 export * from './relay-worker.js';
 export * from './worker-pool.js';
 export { workersWarning } from './relay-parent.js';
+export * from './trusted-issuers.js';

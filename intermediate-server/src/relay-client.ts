@@ -53,8 +53,9 @@ export class RelayClient implements ConnectionHandler {
       return connection.close(read.code, read.reason);
     }
     const { identity, services, fingerprint, serial, notAfter } = read;
+    const { issuers } = this.#server.authorities;
     const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress, addressKey: connection.addressKey };
-    const certificate = { der: connection.peerCertificate, notAfter };
+    const certificate = { issuer: issuers.issuerOf(read.certificate), notAfter };
     const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
     if (fault) {
       this.#refused({ code: fault, reason: failureMeaning(fault), by: 'local' }, formatIdentity(identity));

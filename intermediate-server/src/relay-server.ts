@@ -10,7 +10,7 @@
 //   7 quic/endpoint.ts             encrypted and sent with the peer's next run
 
 import { performance } from 'node:perf_hooks';
-import { randomBytes, type X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   ConnectionRateTable,
   createQuicConfig,
@@ -18,7 +18,6 @@ import {
   Endpoint,
   formatIdentity,
   OUTER_PROFILE,
-  parsePemCertificates,
   QueueBudget,
   quicPems,
   RandomRetryKeys,
@@ -58,6 +57,7 @@ import { RelayClient } from './relay-client.js';
 import { RelayOutcomes } from './relay-outcomes.js';
 import { ReturnPrompts } from './return-prompts.js';
 import { RevocationTimer } from './revocation-timer.js';
+import { TrustedIssuers } from './trusted-issuers.js';
 import { TurnedAway } from './turned-away.js';
 
 /** Certificates and keys run out by themselves; a client that overstays does so for this long at most. */
@@ -118,7 +118,7 @@ export class RelayServer {
     this.#machineLimits = { ...limits.machine };
     this.#limits = limits;
     this.#retryKey = retryKey;
-    this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
+    this.#authorities = { issuers: new TrustedIssuers(tls.caPem), keyring, revocations };
     // Beside the keyring, not in it: a reload must not bring a used token back to life.
     const replayLog = new ReplayLog();
     const budget = new QueueBudget(limits.budget);
@@ -210,7 +210,7 @@ export class RelayServer {
     // First what may fail, so that a set of files is taken over as a whole or not at all.
     const config = serverConfig(tls, limits.machine.idleTimeoutMs);
     this.#revocationTimer.begin(changedAt);
-    this.#authorities = { authorities: parseAuthorities(tls), keyring, revocations };
+    this.#authorities = { issuers: new TrustedIssuers(tls.caPem), keyring, revocations };
     this.#endpoint.updateServer({ config, resetKey: ResetKey.derive(tls.keyPem) });
     this.#applyRetryKey(retryKey);
     this.#applyLimits(limits);
@@ -355,9 +355,3 @@ const serverConfig = (tls: TlsMaterial, idleTimeoutMs: number): QuicConfig =>
   createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), idleTimeoutMs });
 
 const createRetryKeys = (fileKey: Buffer | undefined): RetryKeys => (fileKey ? new SharedRetryKeys(fileKey) : new RandomRetryKeys());
-
-/** The CA bundle was checked when it was loaded. */
-const parseAuthorities = (tls: TlsMaterial): X509Certificate[] => {
-  const parsed = parsePemCertificates(tls.caPem);
-  return typeof parsed === 'string' ? [] : parsed;
-};

@@ -198,6 +198,21 @@ void t.test('pushing before the last chunk is drained is an error of the caller'
   t.doesNotThrow(() => decoder.push(Uint8Array.of(0)));
 });
 
+void t.test('a chunk may be used anew once its rest was kept', async (t) => {
+  const decoder = new ControlDecoder();
+  const stream = Buffer.concat([1, 2, 3].map((timestamp) => encodeControl({ type: 'ping', timestamp })));
+  const chunk = Buffer.from(stream.subarray(0, -1));
+  decoder.push(chunk);
+  t.match(decoder.next(), { ok: true, message: { timestamp: 1 } });
+  decoder.keepRest();
+  chunk.fill(0xff);
+  t.match(decoder.next(), { ok: true, message: { timestamp: 2 } });
+  t.equal(decoder.next(), undefined);
+  decoder.keepRest();
+  decoder.push(stream.subarray(-1));
+  t.match(decoder.next(), { ok: true, message: { timestamp: 3 } });
+});
+
 void t.test('memory follows the bytes received, not the length announced', async (t) => {
   const announced = Uint8Array.of(0, 1, 0, 0, 0xa1);
   const before = process.memoryUsage().arrayBuffers;

@@ -8,17 +8,10 @@ import type { FailureCode } from '../failure-codes.js';
 import type { StreamGate } from './flow-gate.js';
 import { wasReset } from './read-reset.js';
 import type { QuicStream } from '../quic/quic-stream.js';
+import { releaseReadBuffer, takeReadBuffer } from '../quic/read-buffers.js';
 
-/** One read from QUIC, and so the largest write to the socket. */
-const READ_BYTES = 64 * 1024;
 /** Below this a chunk is copied out, so that small reads do not pin large buffers behind a stalled reader. */
 const COPY_BELOW_BYTES = 16 * 1024;
-/** Buffers come back here once the socket has taken their bytes: a fast transfer leaves nothing for the collector. */
-const MAX_POOLED = 32;
-const pool: Buffer[] = [];
-const release = (buffer: Buffer): void => {
-  if (pool.length < MAX_POOLED) pool.push(buffer);
-};
 const NO_BYTES = new Uint8Array(0);
 
 export interface LocalEnd {
@@ -161,12 +154,12 @@ class Splice {
 
   #pullFromStream(): void {
     while (!this.#waitingForDrain && !this.#done && !this.#writeEnded) {
-      const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
+      const buffer = takeReadBuffer();
       const count = this.#stream.read(buffer);
-      if (count >= COPY_BELOW_BYTES && !this.#gate) this.#writeLocal(buffer.subarray(0, count), () => release(buffer));
+      if (count >= COPY_BELOW_BYTES && !this.#gate) this.#writeLocal(buffer.subarray(0, count), () => releaseReadBuffer(buffer));
       else {
         if (count > 0) this.#pass(Buffer.from(buffer.subarray(0, count)));
-        release(buffer);
+        releaseReadBuffer(buffer);
       }
       if (this.#done) return;
       if (this.#stream.readFinished) {

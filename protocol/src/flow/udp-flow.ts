@@ -7,9 +7,8 @@ import type { FailureCode } from '../failure-codes.js';
 import { DATAGRAM_QUEUED, DATAGRAM_TOO_LARGE } from '../quic/port.js';
 import type { EndpointConnection } from '../quic/endpoint-connection.js';
 import type { QuicStream } from '../quic/quic-stream.js';
+import { releaseReadBuffer, takeReadBuffer } from '../quic/read-buffers.js';
 import { MAX_UDP_PAYLOAD_BYTES, packUdpDatagram, packUdpFrame, parseUdpDatagram, UdpFrameDecoder } from '../wire/udp-flow-codec.js';
-
-const READ_BYTES = 16 * 1024;
 
 export interface UdpFlowInit {
   readonly stream: QuicStream;
@@ -86,8 +85,9 @@ export class UdpFlow {
 
   #read(): void {
     const { stream } = this.#init;
-    const chunk = Buffer.allocUnsafe(READ_BYTES);
+    const chunk = takeReadBuffer();
     for (let count; !this.#ended && (count = stream.read(chunk)) > 0; ) this.#handleBytes(chunk.subarray(0, count));
+    releaseReadBuffer(chunk);
     if (stream.readFinished && !this.#ended) this.close();
   }
 

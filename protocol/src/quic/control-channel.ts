@@ -5,6 +5,7 @@ import type { FailureCode } from '../failure-codes.js';
 import { ControlDecoder, encodeControl, type ControlDecoded, type ControlFault } from '../wire/control-codec.js';
 import { MAX_CONTROL_BYTES, type ControlMessage } from '../wire/control-messages.js';
 import type { QuicStream } from './quic-stream.js';
+import { releaseReadBuffer, takeReadBuffer } from './read-buffers.js';
 
 /** Four of the largest messages: beyond it the peer has stopped reading. */
 export const MAX_CONTROL_BACKLOG_BYTES = 4 * MAX_CONTROL_BYTES;
@@ -18,8 +19,6 @@ export interface ControlHandler {
   /** The peer reset or finished the stream, or does not read it. The connection is of no more use. */
   onControlEnd(code: FailureCode): void;
 }
-
-const READ_BYTES = 16 * 1024;
 
 export class ControlChannel {
   readonly #stream: QuicStream;
@@ -82,12 +81,15 @@ export class ControlChannel {
 
   #read(): void {
     if (this.#paused) return;
-    const chunk = Buffer.allocUnsafe(READ_BYTES);
     this.#deliver();
+    const chunk = takeReadBuffer();
     for (let count; this.#isReading && (count = this.#stream.read(chunk)) > 0; ) {
       this.#decoder.push(chunk.subarray(0, count));
       this.#deliver();
     }
+    // Paused, it has more to decode in a chunk that is not its own.
+    this.#decoder.keepRest();
+    releaseReadBuffer(chunk);
     if (this.#stream.readFinished && this.#isReading) this.#end(this.#decoder.isPartial ? 'control_message_malformed' : 'protocol_error');
   }
 

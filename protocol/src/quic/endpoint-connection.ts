@@ -17,7 +17,7 @@ import { LeftPaths } from './left-paths.js';
 import { RECEIVE_QUEUE_DATAGRAMS, type DatagramOutcome, type PathInfo, type QuicConnection } from './port.js';
 import { PeerStreamIds } from './peer-stream-ids.js';
 import { QuicStream, type StreamOwner } from './quic-stream.js';
-import type { TimerEntry } from './timer-wheel.js';
+import { TimerFiling, type TimerEntry } from './timer-wheel.js';
 
 /** The least a datagram takes in a packet: type and a length of one byte (RFC 9221 §4). */
 const MIN_DATAGRAM_FRAME_BYTES = 2;
@@ -105,7 +105,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   // The endpoint's bookkeeping, kept here so that the datagram path needs no lookups.
   due = Infinity;
-  filedAt = -1;
+  readonly filing = new TimerFiling();
   isDirty = false;
   isTouched = false;
   /** Something came from the peer, be it a Retry. */

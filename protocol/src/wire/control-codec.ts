@@ -63,9 +63,14 @@ export class ControlDecoder {
     return this.#frames.isPartial;
   }
 
-  /** Borrows `chunk` until `next` gives undefined. @throws ZtnaError `decoder_not_drained` before that: the caller's fault. */
+  /** Borrows `chunk` until `next` gives undefined, or `keepRest` was called. @throws ZtnaError `decoder_not_drained` before that: the caller's fault. */
   push(chunk: Uint8Array): void {
     if (!this.#failed) this.#frames.push(chunk);
+  }
+
+  /** Lets go of the chunk before all of it was decoded: the rest is copied. */
+  keepRest(): void {
+    this.#frames.keepRest();
   }
 
   next(): ControlDecoded | undefined {

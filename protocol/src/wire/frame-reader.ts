@@ -79,6 +79,13 @@ export class FrameReader {
     return rest;
   }
 
+  /** Copies what has not been read yet of the chunk being fed, whose owner may then use it anew. */
+  keepRest(): void {
+    if (this.#offset === this.#chunk.length) return void this.#release();
+    this.#chunk = new Uint8Array(this.#chunk.subarray(this.#offset));
+    this.#offset = 0;
+  }
+
   /** Capacity never exceeds the frame's length, so that a complete frame fills its storage exactly. */
   #reserve(needed: number): void {
     if (needed <= this.#body.length) return;
