@@ -61,6 +61,7 @@ const report = (line: object): void => void process.stderr.write(`${JSON.stringi
 let begun = 0;
 let ready = 0;
 let lost = 0;
+let isLeaving = false;
 
 const mint = (): Uint8Array<ArrayBuffer> =>
   new Uint8Array(mintToken({ identity: tls.identity, services: [], audience, binding: tls.fingerprint }, key, { now: Date.now(), randomBytes }));
@@ -86,7 +87,7 @@ const client = (): ConnectionHandler => {
           }
           if (message.type === 'openFailed') return connection.close(message.code);
           if (message.type !== 'registerAck') return;
-          timer = setInterval(() => control.send({ type: 'ping', timestamp: 0 }), PING_MS * (0.8 + 0.2 * Math.random()));
+          timer = setInterval(() => connection.ping(), PING_MS * (0.8 + 0.2 * Math.random()));
           if (service === undefined) becomeReady();
           else control.send({ type: 'open', request: 1, service });
         },
@@ -98,6 +99,7 @@ const client = (): ConnectionHandler => {
     },
     onEnd: (connection, end) => {
       clearInterval(timer);
+      if (isLeaving) return;
       const index = sessions.findIndex((session) => session.connection === connection);
       if (index >= 0) sessions.splice(index, 1);
       report({ event: 'crowd_lost', code: end.code, reason: end.reason });
@@ -122,6 +124,11 @@ for (let source = 0; source < count / CONNECTIONS_PER_SOURCE; source++) {
   endpoints.push(new Endpoint({ socket: await openPlainSocket({ host: from, port: 0 }) }));
 }
 for (let i = 0; i < Math.min(count, HANDSHAKES_AT_ONCE); i++) next();
+
+process.once('SIGTERM', () => {
+  isLeaving = true;
+  void Promise.all(endpoints.map((endpoint) => endpoint.close('no_error'))).then(() => process.exit(0));
+});
 
 if (service !== undefined) {
   const datagram = Buffer.alloc(HEADER_BYTES + packetBytes, 7);

@@ -12,7 +12,7 @@ import { scaledByLoad } from '../harness/patience.js';
 
 const CLIENTS = 500;
 const PROCESSES = 2;
-/** On a quiet machine under 3 s. By themselves they would notice from 15 s after they connected: the first ping, and no pong. */
+/** On a quiet machine under 3 s. By themselves they would notice from 15 s after they connected: the first ping, and no answer. */
 const RETURN_LIMIT_MS = 8_000;
 const WINDOW_MS = 100;
 /** Prompts go out at 40 per window, and clients wait up to 250 ms after theirs. The rest is for processes that are kept waiting. */

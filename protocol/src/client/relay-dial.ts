@@ -32,7 +32,7 @@ export interface RelayDialInit {
   /** The relay answered and is who it should be. Called at most once; the other handlers only after it. */
   onEstablished(connection: EndpointConnection): void;
   onDatagram(connection: EndpointConnection, payload: Buffer, length: number): void;
-  onDelivered(): void;
+  onDelivered(connection: EndpointConnection): void;
   onFlushed(connection: EndpointConnection): void;
   /** A connection has ended, the one that was handed over or another. */
   onGone(connection: EndpointConnection): void;
@@ -122,7 +122,7 @@ export class RelayDial {
         if (this.#winner === candidate) this.#init.onDatagram(connection, payload, length);
       },
       onDelivered: (connection) => {
-        if (this.#winner === candidate) this.#init.onDelivered();
+        if (this.#winner === candidate) this.#init.onDelivered(connection);
         else if (!this.#winner && connection.hasHeard) this.#init.onAnswered();
       },
       onFlushed: (connection) => {

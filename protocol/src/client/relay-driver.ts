@@ -38,6 +38,8 @@ interface Attempt {
   readonly link: LinkId;
   readonly dial: RelayDial;
   control?: ControlChannel;
+  /** Packets that had come when the relay was pinged; undefined while no ping waits for an answer. */
+  heardBefore?: number | undefined;
   over: boolean;
 }
 
@@ -89,6 +91,8 @@ export class RelayDriver<Extra extends Command> {
         return this.#dial(command.link, this.#init.relays[command.relay]!, command.worker);
       case 'send':
         return attempt?.control?.send(command.message);
+      case 'ping':
+        return this.#ping(attempt);
       case 'disconnect':
         if (attempt) this.#retire(attempt, command.code, command.reason);
     }
@@ -114,7 +118,8 @@ export class RelayDriver<Extra extends Command> {
         },
         onFlushed: (connection) => carrier.handleFlushed(connection),
         onGone: (connection) => carrier.removeOuter(connection),
-        onDelivered: () => {
+        onDelivered: (connection) => {
+          if (attempt.heardBefore !== undefined) this.#checkHeard(attempt, connection);
           carrier.endBatch();
           this.pump();
         },
@@ -140,6 +145,25 @@ export class RelayDriver<Extra extends Command> {
     });
     machine.handleEstablished(link, performance.now());
     this.pump();
+  }
+
+  /**
+   * By QUIC's own frame, which the relay's QUIC acknowledges: a message and its answer on the control stream would be three
+   * packets instead of two, and more work at the relay than all else that an idle client costs. It has one thread:
+   * what acknowledges is what relays.
+   */
+  #ping(attempt: Attempt | undefined): void {
+    const connection = attempt?.dial.connection;
+    if (!connection) return;
+    attempt.heardBefore = connection.quic.packetsReceived();
+    connection.ping();
+  }
+
+  #checkHeard(attempt: Attempt, { quic }: EndpointConnection): void {
+    if (quic.packetsReceived() === attempt.heardBefore) return; // junk, which QUIC did not take
+    attempt.heardBefore = undefined;
+    const path = quic.activePath();
+    if (path) this.#init.machine.handleHeard(attempt.link, path.rttMs, performance.now());
   }
 
   /** The attempt is over; the machine decides what comes next. */

@@ -29,7 +29,7 @@ export const linkMetrics = (prefix: string, machine: Machine, outcomes: LinkOutc
   {
     type: 'gauge',
     name: `${prefix}_relay_rtt_seconds`,
-    help: 'Round trip to the relay in use, by the last ping; absent until one was answered',
+    help: 'Round trip to the relay in use, as of the last ping; absent until one was answered',
     read: (emit) => {
       if (machine.rttMs !== undefined) emit(machine.rttMs / 1000);
     },

@@ -12,8 +12,6 @@ export class DriverModel {
 
   /** The request of the last `open` that was sent; 0, which none has, before the first. */
   lastOpen = 0;
-  /** The timestamp of the last `ping` that was sent. */
-  lastPing = 0;
   /** Most connections at once so far. */
   mostConnections = 0;
 
@@ -67,8 +65,10 @@ export class DriverModel {
           break;
         case 'send':
           check(this.#connections.get(command.link) === 'up', 'nothing is sent without a connection');
-          if (command.message.type === 'ping') this.lastPing = command.message.timestamp;
           if (command.message.type === 'open') this.lastOpen = command.message.request;
+          break;
+        case 'ping':
+          check(this.#connections.get(command.link) === 'up', 'nobody is asked without a connection');
           break;
         case 'sessionMoved':
           check(this.#live.delete(key(command.from.link, command.from.session)), 'only a live session moves');
@@ -90,9 +90,8 @@ export class DriverModel {
         case 'sessionClosed':
           check(this.#live.delete(key(command.link, command.session)), 'only live sessions end, and once');
           break;
-        case 'sessionMoved':
-          check(this.#live.delete(key(command.from.link, command.from.session)), 'only live sessions move');
-          this.#begin(command.to.link, command.to.session);
+        case 'ping':
+          check(this.#connections.get(command.link) === 'up', 'nobody is asked without a connection');
           break;
         case 'relayMoved':
           check(this.#connections.get(command.to) === 'up', 'a relay takes over once it is connected');

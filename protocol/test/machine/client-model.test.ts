@@ -21,7 +21,7 @@ const RUNS = { numRuns: 1_000 };
 type Input = { readonly link?: number } & Happening;
 
 type Happening =
-  | { readonly kind: 'start' | 'established' | 'register' | 'pong' | 'deadline' | 'stop' }
+  | { readonly kind: 'start' | 'established' | 'register' | 'heard' | 'deadline' | 'stop' }
   | { readonly kind: 'disconnected' | 'fault'; readonly code: FailureCode }
   | { readonly kind: 'message'; readonly message: ControlMessage }
   | { readonly kind: 'elapse'; readonly ms: number }
@@ -144,8 +144,8 @@ function applyInput(machine: AgentMachine | ConnectorMachine, model: DriverModel
     case 'deadline':
       clock.advanceTo(Math.max(machine.pollTimeout() ?? 0, clock.now));
       return handleTimeout(machine, clock.now);
-    case 'pong':
-      return machine.handleControl(link, { type: 'pong', timestamp: model.lastPing }, clock.now);
+    case 'heard':
+      return machine.handleHeard(link, 1, clock.now);
     case 'answer':
       return machine.handleControl(link, opened(model.lastOpen, input.session), clock.now);
     case 'openSession':
@@ -162,7 +162,7 @@ function handleTimeout(machine: AgentMachine | ConnectorMachine, now: number): v
 function inputs(role: 'agent' | 'connector'): fc.Arbitrary<Input[]> {
   const input: fc.Arbitrary<Input> = fc.oneof(
     { weight: 6, arbitrary: fc.constant<Input>({ kind: 'start' }) },
-    { weight: 14, arbitrary: fc.constant<Input>({ kind: 'pong' }) },
+    { weight: 14, arbitrary: fc.constant<Input>({ kind: 'heard' }) },
     { weight: 14, arbitrary: fc.constant<Input>({ kind: 'established' }) },
     { weight: 14, arbitrary: fc.constant<Input>({ kind: 'register' }) },
     { weight: 5, arbitrary: fc.constant<Input>({ kind: 'deadline' }) },

@@ -8,7 +8,7 @@ export interface LinkLimits {
   /** From the end of the handshake to `registerAck`. */
   readonly registerTimeoutMs: number;
   readonly pingIntervalMs: number;
-  readonly pongTimeoutMs: number;
+  readonly pingTimeoutMs: number;
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
   /** A connection that was ready this long starts the backoff anew when it ends. */
@@ -27,7 +27,7 @@ export const DEFAULT_LINK_LIMITS: LinkLimits = {
   // A third of the 30 s idle timeout: two may get lost before the connection does.
   pingIntervalMs: 10_000,
   // A dead relay is noticed in 10 s + 5 s = 15 s at most, half the idle timeout.
-  pongTimeoutMs: 5_000,
+  pingTimeoutMs: 5_000,
   // A relay's restart takes about a second: three tries fall into it (250 + 500 + 1000 ms at most).
   backoffBaseMs: 250,
   // 250 · 2⁷ ms = 32 s: from the eighth failure on, one dial per 15 s on average and client.

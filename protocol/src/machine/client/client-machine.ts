@@ -97,6 +97,11 @@ export abstract class ClientMachine<Extra extends Command> {
     this.links.get(link)?.handleAnswered();
   }
 
+  /** After a `ping` of the link: something has come from its relay. `quicRttMs` as QUIC measures it. */
+  handleHeard(link: LinkId, quicRttMs: number, now: number): void {
+    this.links.get(link)?.handleHeard(quicRttMs, now);
+  }
+
   handleEstablished(link: LinkId, now: number): void {
     this.links.get(link)?.handleEstablished(now);
   }

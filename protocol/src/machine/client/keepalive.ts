@@ -1,23 +1,19 @@
-// Notices a relay that stopped answering: one control ping at a time, and a deadline for its pong.
-// Owns the schedule and the round-trip time; the messages and what a loss means are the link's.
+// Notices a relay that stopped answering: one ping at a time, and a deadline for anything to come after it.
+// Owns the schedule and the round-trip time; what a ping is and what a loss means are the driver's and the link's.
 
 export interface KeepaliveInit {
   /** Milliseconds from one ping to the next. */
   readonly pingIntervalMs: number;
-  /** Milliseconds a pong may take. */
-  readonly pongTimeoutMs: number;
-}
-
-interface SentPing {
-  readonly timestamp: number;
-  readonly at: number;
+  /** Milliseconds an answer may take. */
+  readonly pingTimeoutMs: number;
 }
 
 /** Lives as long as one ready connection. */
 export class Keepalive {
   readonly #init: KeepaliveInit;
   #nextPing: number;
-  #sent: SentPing | undefined;
+  /** When the ping was sent that nothing has come after. */
+  #unanswered: number | undefined;
   #rttMs: number | undefined;
 
   constructor(init: KeepaliveInit, now: number) {
@@ -25,32 +21,36 @@ export class Keepalive {
     this.#nextPing = now + init.pingIntervalMs;
   }
 
-  /** Milliseconds the last answered ping took; undefined before the first pong. */
+  /** Milliseconds, as of the last answer; undefined before the first. */
   get rttMs(): number | undefined {
     return this.#rttMs;
   }
 
   pollTimeout(): number {
-    return this.#sent ? this.#sent.at + this.#init.pongTimeoutMs : this.#nextPing;
+    return this.#unanswered === undefined ? this.#nextPing : this.#unanswered + this.#init.pingTimeoutMs;
   }
 
   /** What is due: `ping` (send one, then call `handlePingSent`), `lost`, or nothing yet. */
   due(now: number): 'ping' | 'lost' | undefined {
     if (now < this.pollTimeout()) return undefined;
-    return this.#sent ? 'lost' : 'ping';
+    return this.#unanswered === undefined ? 'ping' : 'lost';
   }
 
-  /** @param timestamp what the ping carried and its pong has to echo */
-  handlePingSent(timestamp: number, now: number): void {
-    this.#sent = { timestamp, at: now };
+  handlePingSent(now: number): void {
+    this.#unanswered = now;
     this.#nextPing = now + this.#init.pingIntervalMs;
   }
 
-  /** The round-trip time in milliseconds, or undefined for a pong nobody waits for. */
-  handlePong(timestamp: number, now: number): number | undefined {
-    if (this.#sent?.timestamp !== timestamp) return undefined;
-    this.#rttMs = now - this.#sent.at;
-    this.#sent = undefined;
+  /**
+   * Something came from the relay.
+   *
+   * @param quicRttMs as QUIC measures it, in whole milliseconds: less than that is no answer, but a packet that was under way
+   * @returns the round-trip time in milliseconds, or undefined when nobody waited
+   */
+  handleHeard(quicRttMs: number, now: number): number | undefined {
+    if (this.#unanswered === undefined) return undefined;
+    this.#rttMs = Math.max(now - this.#unanswered, quicRttMs);
+    this.#unanswered = undefined;
     return this.#rttMs;
   }
 }

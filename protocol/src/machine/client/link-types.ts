@@ -64,6 +64,8 @@ export type LinkCommand =
   | { readonly kind: 'dial'; readonly link: LinkId; readonly relay: number; readonly worker?: WorkerPlace }
   /** Write to the control stream of the link's connection. Only while connected. */
   | { readonly kind: 'send'; readonly link: LinkId; readonly message: ControlMessage }
+  /** Have QUIC ask the relay whether it is there, then `handleHeard` once anything has come from it. Only while connected. */
+  | { readonly kind: 'ping'; readonly link: LinkId }
   /**
    * Close the link's connection, or give up the dial. Final: the driver reports nothing more about
    * it, or its end would be taken for the end of the next one.
@@ -72,7 +74,7 @@ export type LinkCommand =
   | { readonly kind: 'event'; readonly event: ClientEvent };
 
 /** Commands that mean one connection of a link and not the next. */
-export const CONNECTION_COMMANDS: ReadonlySet<string> = new Set(['dial', 'send', 'disconnect'] satisfies LinkCommand['kind'][]);
+export const CONNECTION_COMMANDS: ReadonlySet<string> = new Set(['dial', 'send', 'ping', 'disconnect'] satisfies LinkCommand['kind'][]);
 
 /** How a connection, or the attempt at one, ended: as close codes and TLS alerts translate. */
 export interface Disconnection {

@@ -148,6 +148,16 @@ export class Link<Extra extends Command = never> {
     this.#goDown('disconnected', closeFailure(code, reason), now);
   }
 
+  /**
+   * After a `ping`: QUIC has taken a packet of the relay's, its acknowledgement or any other.
+   *
+   * @param quicRttMs whole milliseconds, as QUIC measures it
+   */
+  handleHeard(quicRttMs: number, now: number): void {
+    const rttMs = this.#keepalive?.handleHeard(quicRttMs, now);
+    if (rttMs !== undefined) this.report.rttMeasured(rttMs);
+  }
+
   handleControl(message: ControlMessage, now: number): void {
     if (!this.connected) return;
     switch (message.type) {
@@ -164,7 +174,7 @@ export class Link<Extra extends Command = never> {
       case 'ping':
         return this.send({ type: 'pong', timestamp: message.timestamp });
       case 'pong':
-        return this.#handlePong(message, now);
+        return this.report.ignored('warn', 'pong', 'unexpected_message');
       case 'error':
         return this.report.relayError(message);
       default:
@@ -246,19 +256,12 @@ export class Link<Extra extends Command = never> {
     return this.#departing && this.connected ? (this.#drainDeadline ?? Infinity) : Infinity;
   }
 
-  #handlePong({ timestamp }: ControlMessageOf<'pong'>, now: number): void {
-    const rttMs = this.#keepalive?.handlePong(timestamp, now);
-    if (rttMs === undefined) return this.report.ignored('warn', 'pong', 'unexpected_message');
-    this.report.rttMeasured(rttMs);
-  }
-
   #handleKeepalive(keepalive: Keepalive, now: number): void {
     const due = keepalive.due(now);
-    if (due === 'lost') return this.#giveUp('connection_lost', `no pong within ${this.#limits.pongTimeoutMs} ms`, now);
+    if (due === 'lost') return this.#giveUp('connection_lost', `no answer within ${this.#limits.pingTimeoutMs} ms`, now);
     if (due === undefined) return;
-    const timestamp = this.#init.wallClock();
-    this.send({ type: 'ping', timestamp });
-    keepalive.handlePingSent(timestamp, now);
+    this.#commands.push({ kind: 'ping', link: this.id });
+    keepalive.handlePingSent(now);
   }
 
   #dial(now: number): void {
