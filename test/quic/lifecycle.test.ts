@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { DATAGRAM_QUEUED, DATAGRAM_TOO_LARGE, DATAGRAM_UNSUPPORTED } from '@ztna/protocol';
+import { DATAGRAM_QUEUED, DATAGRAM_TOO_LARGE, DATAGRAM_UNSUPPORTED, type QuicStream } from '@ztna/protocol';
 import { eventually } from './eventually.js';
 import { confirm, createInnerPair, createUdpPair } from './pair.js';
 import { innerClient, innerServer, outerClient, outerServer, SERVICE_SERVER_NAME } from './pki.js';
@@ -47,6 +47,33 @@ t.test('a connection id that the peer retires leads nowhere, and another takes i
   connection.sendDatagram(Buffer.from('x'));
   await far.until(() => far.datagrams.length === 1);
   t.equal(near.end, undefined);
+});
+
+t.test('ids are renewed a hundred times under loss, in the midst of a transfer, until there is none to spare', async (t) => {
+  let received: StreamCollector | undefined;
+  const onStream = (_connection: unknown, stream: QuicStream): void => void (received = new StreamCollector(stream));
+  const { connection, far, near, server, client } = await createInnerPair(t, { loss: 0.02, reordering: 0.05, delayMs: 2 }, { far: { onStream } });
+  const bytes = randomBytes(4 * 1024 * 1024);
+  const stream = connection.openStream()!;
+  let sent = 0;
+  let renewals = 0;
+  const write = (): void => {
+    for (let taken = 1; taken > 0 && sent < bytes.length; sent += taken) taken = stream.write(bytes.subarray(sent, sent + 16_384), false);
+  };
+  stream.handler = { onReadable: () => undefined, onWritable: write, onReset: () => undefined };
+  write();
+  const old = Buffer.from(connection.quic.destinationId()).toString('latin1');
+  for (const side of [connection, far.connection!]) {
+    let burst = 0;
+    while (side.renewDestinationId()) burst++;
+    t.equal(burst, 7, 'as many at once as there are spare ones');
+  }
+  while (renewals < 100) await eventually(() => [connection, far.connection!].some((side) => side.renewDestinationId() && ++renewals > 0));
+  await eventually(() => received?.length === bytes.length);
+  t.ok(received!.bytes.equals(bytes));
+  t.equal(near.end ?? far.end, undefined);
+  await eventually(() => !far.connection!.ids.has(old));
+  await eventually(() => server.connectionIdCount === 8 && client.connectionIdCount === 8);
 });
 
 t.test('a silent connection ends with idle_timeout on both sides', async (t) => {

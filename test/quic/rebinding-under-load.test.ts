@@ -72,15 +72,18 @@ t.test(`${CONNECTIONS * ROUNDS} changes of address, 1 % loss, both ways under lo
     counting.at(-1)!.write();
   }
   await eventually(() => counting.length === 2 * CONNECTIONS);
+  let renewals = 0;
   for (let round = 1; round <= ROUNDS; round++) {
     const before = counting.map(({ received }) => received);
     for (const [index, { clientSocket }] of clients.entries()) {
+      if (round % 2 === 0) renewals += Number(near[index]!.renewDestinationId());
       clientSocket.rebind();
       for (let n = 0; n < 20; n++) near[index]!.sendDatagram(DATAGRAM);
     }
     await eventually(() => recorders.every((recorder) => recorder.count('migrated') === round));
     await eventually(() => counting.every(({ received }, index) => received > before[index]! + CHUNK.length));
   }
+  t.ok(renewals >= (CONNECTIONS * ROUNDS) / 4, `${renewals} times under another connection id`);
   t.equal(near.filter(({ hasEnded }) => hasEnded).length, 0, 'no connection has ended');
   t.equal(counting.reduce((sum, { faults }) => sum + faults, 0), 0, `${counting.reduce((sum, { received }) => sum + received, 0)} bytes, each as it was sent`);
 });

@@ -60,6 +60,9 @@ const push = (stream: QuicStream, bytes: Buffer): void => {
   write();
 };
 
+/** Of a packet with a short header, and of an address check: the destination's connection id. */
+const idOf = (packet: Buffer): string => packet.toString('hex', 1, 17);
+
 const isCheck = ({ packet }: { readonly packet: Buffer }): boolean => packet[0] === ADDRESS_CHECK;
 
 t.test(`a connection goes on through ${MOVES} changes of its client's address, each told once`, async (t) => {
@@ -149,6 +152,55 @@ t.test('nothing but challenges goes to an address that does not answer, and the 
   t.ok(toVictim.length <= spent / 25 + 1, `at most one in 25 ms, in ${spent.toFixed(0)} ms`);
   t.same(accepted.connection!.peerAddress, HOME);
   t.equal(accepted.count('migrated'), 0);
+  t.equal(connection.hasEnded, false);
+});
+
+t.test('a client that renews its id before it moves is not known again by the ids of its packets, nor by those of the answers', async (t) => {
+  const { connection, accepted, server, client, near, far, moveTo } = await startRoaming(t);
+  const addresses = Array.from({ length: 30 }, (_, n): SocketAddress => ({ host: '192.0.2.1', port: 50_000 + n }));
+  const sentFrom = addresses.map(() => new Set<string>());
+  const sentTo = addresses.map(() => new Set<string>());
+  const before = new Set<string>();
+  for (const [n, address] of addresses.entries()) {
+    await eventually(() => connection.renewDestinationId());
+    moveTo(address);
+    let hasMoved = false;
+    near.onTransit = ({ packet }) => (sentFrom[n]!.add(idOf(packet)), (hasMoved = true), false);
+    // What goes to the old address once the server has heard from the new one is under the new id, as that has to be heard of.
+    far.onTransit = ({ packet }) => (sentTo[n]!.add(idOf(packet)), false);
+    connection.ping();
+    await eventually(() => accepted.count('migrated') === n + 1);
+    t.ok(hasMoved);
+    for (const id of sentTo[n]!) t.notOk(before.has(id), 'an id of an answer');
+    for (const id of sentTo[n]!) before.add(id);
+  }
+  const ids = sentFrom.flatMap((set) => [...set]);
+  t.ok(ids.length >= addresses.length);
+  t.equal(new Set(ids).size, ids.length, 'no id is sent from two addresses');
+  t.equal(connection.hasEnded, false);
+  // The retired ones are forgotten on both sides, and others take their place.
+  await eventually(() => server.connectionIdCount === 8 && client.connectionIdCount === 8);
+});
+
+t.test('a late packet under the id that the packet before it retired is dropped, and the connection goes on', async (t) => {
+  const { connection, accepted, server, near, far } = await startRoaming(t);
+  const held: Buffer[] = [];
+  near.onTransit = ({ packet }) => (held.push(Buffer.from(packet)), true);
+  connection.ping();
+  await eventually(() => held.length > 0);
+  const [late] = held;
+  held.length = 0;
+  t.ok(connection.renewDestinationId());
+  await eventually(() => held.length > 0);
+  t.not(idOf(held[0]!), idOf(late!));
+  near.onTransit = () => false;
+  const drops = server.drops.unknown_connection;
+  far.deliver([held[0]!, late!], HOME);
+  t.equal(server.drops.unknown_connection, drops + 1);
+  const taken = accepted.connection!.quic.packetsReceived();
+  connection.ping();
+  await eventually(() => accepted.connection!.quic.packetsReceived() > taken);
+  t.equal(accepted.end, undefined);
   t.equal(connection.hasEnded, false);
 });
 

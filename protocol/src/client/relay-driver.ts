@@ -92,7 +92,7 @@ export class RelayDriver<Extra extends Command> {
       case 'send':
         return attempt?.control?.send(command.message);
       case 'ping':
-        return this.#ping(attempt);
+        return this.#ping(attempt, command.renewsId);
       case 'disconnect':
         if (attempt) this.#retire(attempt, command.code, command.reason);
     }
@@ -152,10 +152,11 @@ export class RelayDriver<Extra extends Command> {
    * packets instead of two, and more work at the relay than all else that an idle client costs. It has one thread:
    * what acknowledges is what relays.
    */
-  #ping(attempt: Attempt | undefined): void {
+  #ping(attempt: Attempt | undefined, renewsId: boolean): void {
     const connection = attempt?.dial.connection;
     if (!connection) return;
     attempt.heardBefore = connection.quic.packetsReceived();
+    if (renewsId) connection.renewDestinationId();
     connection.ping();
   }
 

@@ -34,12 +34,16 @@ export class AddressMoves {
     return now >= this.#nextAt;
   }
 
+  /** Whether `address` was challenged and may still answer. */
+  isOpen(address: SocketAddress, now: number): boolean {
+    return this.#challenge !== undefined && isSameAddress(this.#challenge.address, address) && now - this.#challenge.madeAt < CHALLENGE_LIFE_MS;
+  }
+
   /** QUIC has authenticated a packet from `address` that it had not seen before. @returns what to send there */
   challenge(address: SocketAddress, now: number): Buffer {
     this.#nextAt = now + CHALLENGE_INTERVAL_MS;
-    const open = this.#challenge;
     // The same again: the response to an earlier copy counts.
-    if (open && isSameAddress(open.address, address) && now - open.madeAt < CHALLENGE_LIFE_MS) return open.nonce;
+    if (this.isOpen(address, now)) return this.#challenge!.nonce;
     const nonce = randomBytes(ADDRESS_NONCE_BYTES);
     this.#challenge = { address, nonce, madeAt: now };
     return nonce;
@@ -47,10 +51,10 @@ export class AddressMoves {
 
   /** @returns the address that the client has moved to; undefined for anything but the response that is due from it */
   handleResponse(packet: Buffer, host: string, port: number, now: number): SocketAddress | undefined {
-    const open = this.#challenge;
-    if (!open || !isSameAddress(open.address, { host, port }) || now - open.madeAt >= CHALLENGE_LIFE_MS) return undefined;
-    if (readAddressCheck(AddressCheckKind.response, packet, this.key)?.equals(open.nonce) !== true) return undefined;
+    if (!this.isOpen({ host, port }, now)) return undefined;
+    const { address, nonce } = this.#challenge!;
+    if (readAddressCheck(AddressCheckKind.response, packet, this.key)?.equals(nonce) !== true) return undefined;
     this.#challenge = undefined;
-    return open.address;
+    return address;
   }
 }

@@ -124,6 +124,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** Where the peer was before a move that the handler has yet to hear of. */
   #movedFrom: SocketAddress | undefined;
   readonly ids = new Set<string>();
+  /** Of ours, that of the last packet with a short header. */
+  idInUse = '';
   /** Accepted and not established yet. */
   isHandshaking = false;
   /** When a handshake that is not complete is ended, in ms of the endpoint's clock. */
@@ -262,6 +264,16 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     return true;
   }
 
+  /**
+   * Has packets carry another of the peer's connection ids from now on, so that whoever sees those before and those after at
+   * different places of the network cannot tell by the id that they are one connection's (RFC 9000 §9.5). False when there is none to spare.
+   */
+  renewDestinationId(): boolean {
+    const isRenewed = !this.#ended && this.quic.renewDestinationId();
+    if (isRenewed) this.markDirty();
+    return isRenewed;
+  }
+
   /** Keeps the connection from idling out. */
   ping(): void {
     this.quic.ping();
@@ -392,6 +404,17 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     if (this.#isLive) this.#deliverPathChanges();
     if (this.#unacknowledged.size > 0) this.#settleAcknowledged();
     if (!this.#ended) this.#handler.onDelivered?.(this);
+  }
+
+  /**
+   * For the endpoint: a packet has come with another id than the one before. The one before may have had the peer retire this
+   * one, in the same batch: a late packet, which quiche 0.18 would end the connection for.
+   */
+  takesId(id: string): boolean {
+    this.replaceRetiredIds();
+    if (!this.ids.has(id)) return false;
+    this.idInUse = id;
+    return true;
   }
 
   /** For the endpoint, ahead of a flush: takes back the connection ids that the peer retired, and gives it others. */

@@ -135,6 +135,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
       if (!isLong) this.#receiveStray(id, packet, host, port);
       return;
     }
+    if (connection.idInUse !== id && !isLong && !connection.takesId(id)) return this.#drop('unknown_connection');
     const { peerAddress } = connection;
     if (peerAddress.port !== port || peerAddress.host !== host) return this.#receiveFromElsewhere(connection, packet, { host, port });
     if (connection.leftPaths !== undefined && !isLong && connection.leftPaths.keeps(packet)) return;
@@ -155,6 +156,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     const before = quic.packetsReceived();
     this.#feed(connection, packet, connection.path);
     if (connection.hasEnded || quic.packetsReceived() === before) return;
+    // The challenge is the first that is sent there.
+    if (!moves.isOpen(address, now)) connection.renewDestinationId();
     this.#sendAddressCheck(AddressCheckKind.challenge, connection, moves.challenge(address, now), address);
   }
 

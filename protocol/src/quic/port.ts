@@ -125,6 +125,8 @@ export interface QuicConnection {
 
   /** The connection id of the peer's that packets carry now. */
   destinationId(): Uint8Array;
+  /** From the next packet on another of the peer's ids, never used before; it hears that the old one is retired. False when it has given none to spare. */
+  renewDestinationId(): boolean;
   /** How many more connection ids this side may issue. */
   connectionIdsLeft(): number;
   /** @param resetToken 16 bytes (RFC 9000 §10.3) */

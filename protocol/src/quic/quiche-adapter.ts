@@ -25,11 +25,10 @@ import {
 import type { WorkerPlace } from '../wire/control-messages.js';
 import { leadsTo } from './worker-steering.js';
 
-/**
- * Also how many paths quiche keeps for a connection, and it lets none go by itself: a client's address may
- * change seven times (NAT rebinding, migration) before the connection has to be made anew (measured; address-sightings.ts).
- */
+/** Also how many paths quiche keeps for a connection, and it lets none go by itself: what address-moves.ts goes round. */
 const ACTIVE_CONNECTION_ID_LIMIT = 8;
+/** Sequence numbers tried for the one in use: those the peer may have issued, out of order. */
+const RENEWAL_REACH = 2 * ACTIVE_CONNECTION_ID_LIMIT;
 /** Largest UDP payload accepted; senders stay at or below 1350. */
 const MAX_RECEIVE_UDP_PAYLOAD = 1500;
 
@@ -145,6 +144,9 @@ class QuicheConnection implements QuicConnection {
   #mayHaveDatagrams = false;
   /** Packets QUIC had authenticated before the next; -1 while nobody counts. */
   #authentic = -1;
+  /** The peer's id in use has a sequence number (RFC 9000 §5.1.1) of no less, and none of those; the binding does not tell which. */
+  #firstSequence = 0;
+  readonly #retiredSequences = new Set<number>();
 
   constructor(native: Connection, peer: SocketAddress) {
     this.#native = native;
@@ -349,6 +351,20 @@ class QuicheConnection implements QuicConnection {
 
   destinationId(): Uint8Array {
     return this.#native.destinationId();
+  }
+
+  renewDestinationId(): boolean {
+    const before = this.destinationId();
+    const retired = this.#retiredSequences;
+    for (let sequence = this.#firstSequence; sequence < this.#firstSequence + RENEWAL_REACH; sequence++) {
+      // Throws for one that has not come yet, and for the last there is.
+      if (retired.has(sequence) || !this.#succeeds(() => this.#native.retireDestinationCid(sequence))) continue;
+      retired.add(sequence);
+      // Unchanged: that was a spare one, which came late.
+      if (!Buffer.from(this.destinationId()).equals(before)) break;
+    }
+    for (; retired.has(this.#firstSequence); this.#firstSequence++) retired.delete(this.#firstSequence);
+    return !Buffer.from(this.destinationId()).equals(before);
   }
 
   connectionIdsLeft(): number {

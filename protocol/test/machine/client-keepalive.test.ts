@@ -4,7 +4,7 @@ import t from 'tap';
 import { VIRTUAL_EPOCH_MS } from '@ztna/protocol/testing';
 import { event, linkRig } from './client-fixture.js';
 
-const PING = { kind: 'ping', link: 0 };
+const PING = { kind: 'ping', link: 0, renewsId: false };
 
 t.test('pings 10 s after it became ready, and every 10 s from there', (t) => {
   const rig = ready();
@@ -74,10 +74,21 @@ t.test('a pong is none: this client sends no ping on the control stream', (t) =>
   t.end();
 });
 
-t.test('a process that slept for an hour asks first before it gives the relay up', (t) => {
+t.test('every five minutes a ping goes out under another connection id', (t) => {
+  const rig = ready();
+  const renewals: number[] = [];
+  for (let ping = 1; ping <= 61; ping++) {
+    if (rig.timeout().some((command) => command.kind === 'ping' && command.renewsId)) renewals.push(ping);
+    rig.step((link, now) => link.handleHeard(1, now));
+  }
+  t.same(renewals, [30, 60]);
+  t.end();
+});
+
+t.test('a process that slept for an hour asks first, under another connection id, before it gives the relay up', (t) => {
   const rig = ready();
   rig.clock.advance(3_600_000);
-  t.strictSame(rig.step((link, now) => link.handleTimeout(now)), [PING]);
+  t.strictSame(rig.step((link, now) => link.handleTimeout(now)), [{ ...PING, renewsId: true }]);
   t.equal(rig.machine.pollTimeout(), rig.clock.now + 5_000);
   t.end();
 });

@@ -9,6 +9,8 @@ export interface LinkLimits {
   readonly registerTimeoutMs: number;
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
+  /** For which a relay is sent to under one connection id. */
+  readonly idLifeMs: number;
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
   /** A connection that was ready this long starts the backoff anew when it ends. */
@@ -28,6 +30,8 @@ export const DEFAULT_LINK_LIMITS: LinkLimits = {
   pingIntervalMs: 10_000,
   // A dead relay is noticed in 10 s + 5 s = 15 s at most, half the idle timeout.
   pingTimeoutMs: 5_000,
+  // 10 000 idle clients renew 33 ids a second, three packets each. A connection may use 65 536 of them: 227 days.
+  idLifeMs: 300_000,
   // A relay's restart takes about a second: three tries fall into it (250 + 500 + 1000 ms at most).
   backoffBaseMs: 250,
   // 250 · 2⁷ ms = 32 s: from the eighth failure on, one dial per 15 s on average and client.

@@ -6,6 +6,8 @@ export interface KeepaliveInit {
   readonly pingIntervalMs: number;
   /** Milliseconds an answer may take. */
   readonly pingTimeoutMs: number;
+  /** Milliseconds for which the relay is sent to under one connection id; until the next ping, that is. */
+  readonly idLifeMs: number;
 }
 
 /** Lives as long as one ready connection. */
@@ -15,10 +17,12 @@ export class Keepalive {
   /** When the ping was sent that nothing has come after. */
   #unanswered: number | undefined;
   #rttMs: number | undefined;
+  #idRenewedAt: number;
 
   constructor(init: KeepaliveInit, now: number) {
     this.#init = init;
     this.#nextPing = now + init.pingIntervalMs;
+    this.#idRenewedAt = now;
   }
 
   /** Milliseconds, as of the last answer; undefined before the first. */
@@ -36,9 +40,18 @@ export class Keepalive {
     return this.#unanswered === undefined ? 'ping' : 'lost';
   }
 
-  handlePingSent(now: number): void {
+  /**
+   * @returns whether it goes out under a connection id that was not used before: every now and then, and when it comes so
+   * late that the machine must have slept. It may have been carried to another network, and should not be known there again.
+   */
+  handlePingSent(now: number): boolean {
+    const { pingIntervalMs, pingTimeoutMs, idLifeMs } = this.#init;
+    const hasSlept = now - this.#nextPing >= pingTimeoutMs;
+    const renewsId = hasSlept || now - this.#idRenewedAt >= idLifeMs;
+    if (renewsId) this.#idRenewedAt = now;
     this.#unanswered = now;
-    this.#nextPing = now + this.#init.pingIntervalMs;
+    this.#nextPing = now + pingIntervalMs;
+    return renewsId;
   }
 
   /**

@@ -64,8 +64,11 @@ export type LinkCommand =
   | { readonly kind: 'dial'; readonly link: LinkId; readonly relay: number; readonly worker?: WorkerPlace }
   /** Write to the control stream of the link's connection. Only while connected. */
   | { readonly kind: 'send'; readonly link: LinkId; readonly message: ControlMessage }
-  /** Have QUIC ask the relay whether it is there, then `handleHeard` once anything has come from it. Only while connected. */
-  | { readonly kind: 'ping'; readonly link: LinkId }
+  /**
+   * Have QUIC ask the relay whether it is there, under another of its connection ids if so told; then `handleHeard` once
+   * anything has come from it. Only while connected.
+   */
+  | { readonly kind: 'ping'; readonly link: LinkId; readonly renewsId: boolean }
   /**
    * Close the link's connection, or give up the dial. Final: the driver reports nothing more about
    * it, or its end would be taken for the end of the next one.

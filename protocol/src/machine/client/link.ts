@@ -260,8 +260,7 @@ export class Link<Extra extends Command = never> {
     const due = keepalive.due(now);
     if (due === 'lost') return this.#giveUp('connection_lost', `no answer within ${this.#limits.pingTimeoutMs} ms`, now);
     if (due === undefined) return;
-    this.#commands.push({ kind: 'ping', link: this.id });
-    keepalive.handlePingSent(now);
+    this.#commands.push({ kind: 'ping', link: this.id, renewsId: keepalive.handlePingSent(now) });
   }
 
   #dial(now: number): void {
