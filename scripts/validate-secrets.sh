@@ -48,6 +48,8 @@ END
 
 source_kind='' source_name='' min_days=14 roles=()
 json=0
+# Before the others are looked at, so that a fault in one of them is told in JSON as well.
+for argument in "$@"; do [[ $argument != --json ]] || json=1; done
 while (($#)); do
   case $1 in
     --namespace | --dir | --manifest | --role | --min-days)
@@ -69,9 +71,9 @@ while (($#)); do
       esac
       shift 2
       ;;
-    --json) json=1 && shift ;;
+    --json) shift ;;
     -h | --help) usage && exit 0 ;;
-    *) cannot_check 'an argument is not known; see --help' ;;
+    *) cannot_check "the argument $1 is not known; see --help" ;;
   esac
 done
 [[ -n $source_kind ]] || cannot_check 'give one of --namespace, --dir and --manifest; see --help'

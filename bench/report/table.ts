@@ -27,7 +27,7 @@ const toTable = (bench: BenchName, results: readonly Result[]): Table => {
 export const describeParams = (params: Params): string =>
   Object.entries(params)
     .filter(([, value]) => value !== false)
-    .map(([key, value]) => (typeof value === 'number' ? `${value} ${(value === 1 ? key.replace(/s$/, '') : key).replace('_per_', '/')}` : value === true ? key : value))
+    .map(([key, value]) => (typeof value === 'number' ? `${value} ${(value === 1 ? key.replace(/(?<!s)s$/, '') : key).replace('_per_', '/')}` : value === true ? key : value))
     .join(', ');
 
 /** For a terminal: columns aligned, numbers to the right. */

@@ -1,6 +1,7 @@
 // Dialing a relay that is not there, is not one, or means harm.
 
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -23,6 +24,7 @@ interface Disconnected {
 class ScriptedMachine {
   readonly disconnects: Disconnected[] = [];
   readonly controls: ControlMessage[] = [];
+  readonly heard: { readonly link: number; readonly quicRttMs: number; readonly now: number }[] = [];
   established = 0;
   answered = false;
   readonly commands: unknown[] = [];
@@ -50,6 +52,10 @@ class ScriptedMachine {
 
   handleEstablished(): void {
     this.established++;
+  }
+
+  handleHeard(link: number, quicRttMs: number, now: number): void {
+    this.heard.push({ link, quicRttMs, now });
   }
 
   handleControl(_link: number, message: ControlMessage): void {
@@ -96,6 +102,17 @@ const createDriver = (t: Test, relay: Partial<RelayAddress>, options: { config?:
   });
   t.teardown(() => driver.stop());
   return { machine, driver, openSockets: () => openSockets };
+};
+
+/** A socket whose packets are handed on if `passes` says so. */
+const openTapped = async (address: SocketAddress, passes: () => boolean): Promise<DatagramSocket> => {
+  const socket = await openPlainSocket(address);
+  const start = socket.start.bind(socket);
+  socket.start = (receiver) => start({
+    onPacket: (packet, host, port) => (passes() ? receiver.onPacket(packet, host, port) : undefined),
+    onBatchEnd: () => receiver.onBatchEnd(),
+  });
+  return socket;
 };
 
 t.test('a name that does not resolve is said so', async (t) => {
@@ -164,6 +181,46 @@ t.test('two links have a connection each, and the end of one is not that of the 
   await eventually(() => openSockets() === 1);
   t.equal(driver.outer(1)?.isEstablished, true);
   t.same(machine.disconnects, [], 'who hangs up needs no report');
+});
+
+t.test('a relay is heard once for each ping, and junk from its address is not its answer', async (t) => {
+  let isDeaf = false;
+  let received = 0;
+  const socket = await openTapped({ host: '127.0.0.1', port: 0 }, () => !isDeaf);
+  const accepted = new Recorder();
+  const relay = new Endpoint({ socket, isRoaming: true, server: { config: outerServer(), retry: true, maxConnections: 1, accept: () => accepted } });
+  t.teardown(() => relay.close('no_error'));
+  const { machine, driver } = createDriver(t, { port: relay.local.port }, { openSocket: (address) => openTapped(address, () => ++received > 0) });
+  machine.dial();
+  driver.pump();
+  await Promise.all([accepted.established(), eventually(() => machine.established === 1)]);
+  const ping = (renewsId: boolean): void => {
+    machine.commands.push({ kind: 'ping', link: 0, renewsId });
+    driver.pump();
+  };
+  // What is left of the handshake may count for the first.
+  ping(false);
+  await eventually(() => machine.heard.length === 1);
+  const before = Buffer.from(driver.outer(0)!.quic.destinationId());
+  ping(true);
+  await eventually(() => machine.heard.length === 2);
+  t.notSame(Buffer.from(driver.outer(0)!.quic.destinationId()), before, 'under another id');
+  ping(false);
+  await eventually(() => machine.heard.length === 3);
+  t.ok(machine.heard.every(({ link, quicRttMs }) => link === 0 && quicRttMs >= 0));
+
+  isDeaf = true;
+  ping(false);
+  const [id] = driver.outer(0)!.ids;
+  const junk = Buffer.concat([Buffer.of(0x40), Buffer.from(id!, 'latin1'), randomBytes(60)]);
+  const { host, port } = accepted.connection!.peerAddress;
+  const receivedBefore = received;
+  for (let n = 0; n < 10; n++) socket.sendRun(junk, junk.length, junk.length, host, port);
+  await eventually(() => received >= receivedBefore + 10);
+  t.equal(machine.heard.length, 3, 'junk');
+  isDeaf = false;
+  // QUIC asks again what nobody acknowledged.
+  await eventually(() => machine.heard.length === 4);
 });
 
 t.test('a relay that does not answer is relay_unreachable at its address, and the socket is released', async (t) => {

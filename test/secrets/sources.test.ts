@@ -380,6 +380,16 @@ t.test('names out of a manifest cannot steer a terminal or break the JSON', asyn
   t.notMatch(JSON.stringify(verdict), /\\u00|[^ -~]/);
 });
 
+t.test('an argument that is not known is named, in JSON wherever --json stands', async (t) => {
+  for (const args of [['--frobnicate', '--json'], ['--json', '--frobnicate']]) {
+    const { exit, stdout, stderr } = await runScript(t, args);
+    t.equal(exit, 2);
+    t.same(JSON.parse(stdout), { version: 1, error: 'the argument --frobnicate is not known; see --help' });
+    t.equal(stderr, 'validate-secrets: the argument --frobnicate is not known; see --help\n');
+  }
+  t.equal((await runScript(t, ['--frobnicate'])).stdout, '');
+});
+
 t.test('neither bash -x nor the arguments of its children show a secret, and a signal leaves no file', async (t) => {
   const content = goodContent();
   const manifest = asManifest(t, content);

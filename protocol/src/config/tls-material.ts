@@ -4,12 +4,13 @@
 
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { ZtnaError } from '../errors.js';
-import { relayDnsName, type Identity, type Role } from '../identity.js';
+import { isTrustDomain, relayDnsName, type Identity, type Role } from '../identity.js';
 import { readBoundedFile } from './bounded-file.js';
 import { chainProblem, parsePemCertificates, validityProblem } from './certificate-chain.js';
 import { readCertificateIdentity } from './certificate-identity.js';
 import { readSecretFile } from './secret-file.js';
 import type { TlsSection } from './sections.js';
+import { parseSubjectAltName } from './subject-alt-name.js';
 
 export interface TlsMaterial {
   readonly caPem: Buffer;
@@ -33,6 +34,7 @@ export interface TlsMaterialOptions {
 }
 
 const MAX_PEM_BYTES = 256 * 1024;
+const SPIFFE = 'spiffe://';
 /** RFC 5280 §4.2.1.12 OIDs, by role: connectors serve the inner handshake and dial the outer one. */
 const PURPOSES: Record<Role, readonly (readonly [oid: string, name: string])[]> = {
   agent: [['1.3.6.1.5.5.7.3.2', 'clientAuth']],
@@ -63,7 +65,8 @@ export const loadTlsMaterial = (paths: TlsSection, options: TlsMaterialOptions):
   const read = readCertificateIdentity(leaf.raw);
   if (!read.ok) throw unusable(paths.certificate, `cannot be used: ${read.reason}`);
   const problem =
-    keyTypeProblem(leaf.publicKey) ?? validityProblem(leaf, now) ?? purposeProblem(leaf, read.identity, options.role) ?? chainProblem(chain, roots, now);
+    keyTypeProblem(leaf.publicKey) ?? validityProblem(leaf, now) ?? purposeProblem(leaf, read.identity, options.role) ?? chainProblem(chain, roots, now) ??
+    domainProblem(read.identity, roots);
   if (problem !== undefined) throw unusable(paths.certificate, problem);
 
   const { identity, services, fingerprint, notBefore, notAfter } = read;
@@ -104,6 +107,20 @@ const keyTypeProblem = ({ asymmetricKeyType: type, asymmetricKeyDetails: details
   if (type === 'rsa' && (details?.modulusLength ?? 0) >= MIN_RSA_BITS) return undefined;
   const found = [type, details?.namedCurve ?? (details?.modulusLength ? `${details.modulusLength} bits` : '')].filter((part) => part !== '').join(' ');
   return `has a key that peers do not accept in TLS (${found}); must be ECDSA on P-256 or P-384, or RSA of ${MIN_RSA_BITS} bits or more`;
+};
+
+/** SPIFFE X.509-SVID §3.2: the URI name of a CA is its trust domain. One that states none may sign for any. */
+const domainProblem = ({ trustDomain }: Identity, roots: readonly X509Certificate[]): string | undefined => {
+  const domains = roots.map(trustDomainOf);
+  if (domains.some((domain) => domain === undefined || domain === trustDomain)) return undefined;
+  return `is of the trust domain ${trustDomain}, and the CA of ${domains.join(' or ')}: no peer accepts it`;
+};
+
+const trustDomainOf = ({ subjectAltName }: X509Certificate): string | undefined => {
+  const parsed = parseSubjectAltName(subjectAltName ?? undefined);
+  const uris = parsed.ok ? parsed.names.filter(({ type }) => type === 'URI') : [];
+  const domain = uris.length === 1 && uris[0]!.value.startsWith(SPIFFE) ? uris[0]!.value.slice(SPIFFE.length) : undefined;
+  return domain !== undefined && isTrustDomain(domain) ? domain : undefined;
 };
 
 const purposeProblem = (leaf: X509Certificate, identity: Identity, role: Role): string | undefined => {

@@ -77,6 +77,20 @@ t.test('TLS material', { skip: skipWithoutOpenssl() }, (t) => {
     t.end();
   });
 
+  t.test('refuses a certificate of another trust domain than every CA states', (t) => {
+    makeCertificate(dir, 'stated-ca', { ca: true, names: [['URI', 'spiffe://corp.example']] });
+    makeCertificate(dir, 'foreign-ca', { ca: true, names: [['URI', 'spiffe://other.example']] });
+    for (const issuer of ['stated-ca', 'foreign-ca']) makeCertificate(dir, `of-${issuer}`, { issuer, names: [uri('agent', 'carol')] });
+    t.equal(load('of-stated-ca', 'agent', { ca: 'stated-ca.pem' }).identity.trustDomain, 'corp.example');
+    t.equal(
+      refusal(() => load('of-foreign-ca', 'agent', { ca: 'foreign-ca.pem' })),
+      'certificate_unusable: of-foreign-ca.pem is of the trust domain corp.example, and the CA of other.example: no peer accepts it',
+    );
+    writeFileSync(at('both.pem'), ['foreign-ca.pem', 'stated-ca.pem'].map((name) => readFileSync(at(name), 'utf8')).join(''));
+    t.equal(load('of-stated-ca', 'agent', { ca: 'both.pem' }).identity.trustDomain, 'corp.example');
+    t.end();
+  });
+
   t.test('refuses what is out of date, with the dates', (t) => {
     const after = new Date(Date.parse(alice.validTo) + 1000);
     const before = new Date(Date.parse(alice.validFrom) - 1000);
