@@ -129,6 +129,26 @@ t.test('every connection gets a token of its own, though one configuration serve
   }
 });
 
+t.test('a client that only pings is told at once, and so is one whose ping was lost and is sent again', async (t) => {
+  for (const isLost of [false, true]) {
+    const server = await startServer(t);
+    const client = await startClient(t, server);
+    const { connection } = client.recorder;
+    await confirm(client.recorder, server.accepted[0]!);
+    const again = await restart(t, server);
+    if (isLost) {
+      client.socket.stash = [];
+      connection!.ping();
+      await eventually(() => client.socket.stash!.length > 0);
+      client.socket.stash = undefined;
+    } else connection!.ping();
+    t.match(await client.recorder.ended(), { code: 'connection_lost', by: 'peer' });
+    const { length } = again.socket.received[0]!;
+    t.ok(length < 43, `for a packet of ${length} bytes`);
+    t.same(client.socket.received.at(-1)!.length, length - 1);
+  }
+});
+
 t.test('a client that sends nothing is told by a prompt of the restarted server', async (t) => {
   const server = await startServer(t);
   const client = await startClient(t, server);
@@ -242,18 +262,17 @@ t.test('ids of a living connection are not answered, retired ones included', asy
   t.equal(prober.received.length, 0);
 });
 
-t.test('only packets of 43 bytes and more are answered, always with 42', async (t) => {
+t.test('only packets of 22 bytes and more are answered, with one less and 42 at the most', async (t) => {
   const server = await startServer(t);
   const prober = await startProber(t);
   const id = keyOf().firstId();
   for (let size = 17; size < MIN_RESET_CAUSE_BYTES; size++) prober.send(strayPacket(id, size), server.endpoint.local);
-  for (const size of [MIN_RESET_CAUSE_BYTES, 100, 1350]) prober.send(strayPacket(id, size), server.endpoint.local);
-  await eventually(() => prober.received.length >= 3);
-  t.equal(server.endpoint.drops.unknown_connection, MIN_RESET_CAUSE_BYTES - 17 + 3);
-  t.strictSame(prober.received.map(({ length }) => length), [RESET_BYTES, RESET_BYTES, RESET_BYTES]);
-  t.ok(RESET_BYTES < MIN_RESET_CAUSE_BYTES, 'so that no answer is answered');
+  for (const size of [MIN_RESET_CAUSE_BYTES, 36, 42, 43, 100, 1350]) prober.send(strayPacket(id, size), server.endpoint.local);
+  await eventually(() => prober.received.length >= 6);
+  t.equal(server.endpoint.drops.unknown_connection, MIN_RESET_CAUSE_BYTES - 17 + 6);
+  t.strictSame(prober.received.map(({ length }) => length), [21, 35, 41, RESET_BYTES, RESET_BYTES, RESET_BYTES]);
   for (const packet of prober.received) t.equal(packet[0]! & 0xc0, 0x40, 'it has a short header');
-  t.equal(new Set(prober.received.map((packet) => packet.subarray(0, 26).toString('hex'))).size, 3, 'and is unpredictable but for the token');
+  t.equal(new Set(prober.received.map((packet) => packet.subarray(0, 5).toString('hex'))).size, 6, 'and is unpredictable but for the token');
 });
 
 t.test('two restarted servers that are set on each other fall silent', async (t) => {

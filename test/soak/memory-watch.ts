@@ -1,5 +1,5 @@
 // Resident memory of every process of a run, once a second. Bounded means: no process is ever above MAX_RSS_BYTES, and
-// those that live on from the first third of the run end it at most MAX_GROWTH_BYTES above what they had then.
+// those that are warm in the first third of the run, and live on, end it at most MAX_GROWTH_BYTES above what they had then.
 
 import type { ManagedProcess } from '../harness/managed-process.js';
 
@@ -13,12 +13,15 @@ const SAMPLE_MS = 1_000;
 const REFERENCE_FROM = 0.3;
 const REFERENCE_TO = 0.45;
 const LAST_SAMPLES = 5;
+/** A process that was started anew takes 50 MiB more while its code is compiled and its first flows run: no reference before that. */
+const WARM_UP_MS = 15_000;
 
 interface Series {
   readonly name: string;
   readonly process: ManagedProcess;
+  readonly warmAt: number;
   peak: number;
-  /** undefined: not alive in the reference's time. */
+  /** undefined: not alive and warm in the reference's time. */
   reference: number | undefined;
   last: number[];
 }
@@ -35,7 +38,7 @@ export class MemoryWatch {
   }
 
   add(name: string, process: ManagedProcess): void {
-    this.#series.push({ name, process, peak: 0, reference: undefined, last: [] });
+    this.#series.push({ name, process, warmAt: performance.now() + WARM_UP_MS, peak: 0, reference: undefined, last: [] });
   }
 
   /** Memory now of the processes that run, MiB. */
@@ -69,12 +72,13 @@ export class MemoryWatch {
   }
 
   #sample(): void {
-    const share = (performance.now() - this.#started) / this.#churnMs;
+    const now = performance.now();
+    const share = (now - this.#started) / this.#churnMs;
     for (const series of this.#alive()) {
       const rss = rssOf(series.process);
       if (rss === undefined) continue;
       series.peak = Math.max(series.peak, rss);
-      if (share >= REFERENCE_FROM && share <= REFERENCE_TO) series.reference = Math.max(series.reference ?? 0, rss);
+      if (now >= series.warmAt && share >= REFERENCE_FROM && share <= REFERENCE_TO) series.reference = Math.max(series.reference ?? 0, rss);
       series.last = [...series.last.slice(1 - LAST_SAMPLES), rss];
     }
   }

@@ -1,7 +1,7 @@
 // Tells peers that a connection is gone which this process, restarted, knows nothing about (RFC 9000 §10.3).
 // Owns which packets are answered and how often, and the answer's bytes; ids and tokens are connection-families.ts.
 //
-// Against abuse: an answer is shorter than its cause and never long enough to cause one (§10.3.3), goes only to ids
+// Against abuse: an answer is shorter than its cause, so that answers to answers die out (§10.3.3), goes only to ids
 // that this relay's key made, never to those of a connection that lives (§21.11), and at a bounded rate.
 
 import { randomBytes } from 'node:crypto';
@@ -11,9 +11,11 @@ import type { WorkerPlace } from '../wire/control-messages.js';
 import type { PacketRuns } from './packet-runs.js';
 import { leadsTo } from './worker-steering.js';
 
-/** Shorter packets are not answered. Ours are longer, but for bare acknowledgements (RFC 9000 §10.3). */
-export const MIN_RESET_CAUSE_BYTES = 43;
-/** Looks like any short packet: 1 flags + 16 id + 4 packet number + 5 payload + 16 tag. */
+/** RFC 9000 §10.3: 5 bytes and the token. A shorter packet is no reset to any peer. */
+export const MIN_RESET_BYTES = 21;
+/** Shorter packets are not answered. An idle client's PING has 36, and less than that only what is no packet of QUIC's. */
+export const MIN_RESET_CAUSE_BYTES = MIN_RESET_BYTES + 1;
+/** Looks like any short packet: 1 flags + 16 id + 4 packet number + 5 payload + 16 tag. Less for a cause that has less. */
 export const RESET_BYTES = 42;
 /** As many handshakes a second as follow are well within what one core does; 21 kB/s if all is abuse. */
 export const DEFAULT_RESET_RATE: Rate = { perSecond: 500, burst: 500 };
@@ -86,23 +88,23 @@ export class StatelessResets {
     if (this.#place && !leadsTo(id, this.#place)) return;
     const family = this.#key.familyOf(id);
     if (!family || this.#live.has(family.toString('latin1'))) return;
-    if (this.#bucket.take(now)) this.send(this.#key.resetToken(family), host, port);
+    if (this.#bucket.take(now)) this.send(this.#key.resetToken(family), host, port, Math.min(RESET_BYTES, packet.length - 1));
     else this.rateLimited++;
   }
 
-  /** Unasked; the caller keeps the pace. */
-  send(resetToken: Uint8Array, host: string, port: number): void {
+  /** Unasked; the caller keeps the pace. @param length in bytes, MIN_RESET_BYTES at the least */
+  send(resetToken: Uint8Array, host: string, port: number, length = RESET_BYTES): void {
     const { buffer } = this.#runs;
-    writeReset(resetToken, buffer);
-    this.#runs.sendOne(RESET_BYTES, host, port);
+    writeReset(resetToken, buffer, length);
+    this.#runs.sendOne(length, host, port);
     this.sent++;
   }
 }
 
 /** Unpredictable bytes that pass for a short header packet, and the token at their end. */
-export const writeReset = (resetToken: Uint8Array, into: Buffer): void => {
-  const noise = randomBytes(RESET_BYTES - RESET_TOKEN_BYTES);
+export const writeReset = (resetToken: Uint8Array, into: Buffer, length = RESET_BYTES): void => {
+  const noise = randomBytes(length - RESET_TOKEN_BYTES);
   noise[0] = FIXED_BIT | (noise[0]! & (FIXED_BIT - 1));
   into.set(noise);
-  into.set(resetToken, RESET_BYTES - RESET_TOKEN_BYTES);
+  into.set(resetToken, length - RESET_TOKEN_BYTES);
 };
