@@ -1,5 +1,5 @@
 // Buffers to read streams into, used again and again by everybody in the process. A fresh one for each read is
-// memory outside of the collector's heap, which has it run: at a relay with 10 000 idle clients, whose pings are
+// memory outside of the collector's heap, which has it run: at a relay with 10 000 idle clients, whose messages were
 // read into 16 KiB each, that took half of the relay's processor time.
 
 /** One read from QUIC, and so the largest write to a socket. */

@@ -13,7 +13,7 @@ import { leadsTo } from './worker-steering.js';
 
 /** RFC 9000 §10.3: 5 bytes and the token. A shorter packet is no reset to any peer. */
 export const MIN_RESET_BYTES = 21;
-/** Shorter packets are not answered. An idle client's PING has 36, and less than that only what is no packet of QUIC's. */
+/** Shorter packets are not answered. An idle client's PING has 38 to 41. */
 export const MIN_RESET_CAUSE_BYTES = MIN_RESET_BYTES + 1;
 /** Looks like any short packet: 1 flags + 16 id + 4 packet number + 5 payload + 16 tag. Less for a cause that has less. */
 export const RESET_BYTES = 42;
