@@ -1,7 +1,7 @@
 // The private CA: one self-signed P-256 certificate that every process pins (SPIFFE X.509-SVID §3.2, signing
 // certificate). Owns making it and reading its trust domain; signing for others is issue-certificate.ts.
 
-import { isTrustDomain, ZtnaError, MAX_TRUST_DOMAIN_LENGTH } from '@ztna/protocol';
+import { isTrustDomain, parseTrustDomainUri, ZtnaError, MAX_TRUST_DOMAIN_LENGTH } from '@ztna/protocol';
 import { buildCertificate, distinguishedName, type Signer } from './x509/certificate-builder.js';
 import { parseCertificates, type ParsedCertificate } from './x509/certificate-reader.js';
 import { generateKeyPair, isP256, keyIdentifier, keysMatch, parsePrivateKey, privateKeyPem } from './x509/key-pair.js';
@@ -105,7 +105,5 @@ export const openAuthority = (authority: Authority): OpenAuthority => {
 /** SPIFFE X.509-SVID §3.2: a signing certificate's SPIFFE ID is the trust domain alone. Undefined unless exactly that. */
 export const authorityTrustDomain = (certificate: ParsedCertificate): string | undefined => {
   const [uri, ...more] = certificate.uris;
-  if (uri === undefined || more.length > 0 || !uri.startsWith('spiffe://')) return undefined;
-  const trustDomain = uri.slice('spiffe://'.length);
-  return isTrustDomain(trustDomain) ? trustDomain : undefined;
+  return uri === undefined || more.length > 0 ? undefined : parseTrustDomainUri(uri);
 };

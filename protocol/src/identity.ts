@@ -16,6 +16,7 @@ export interface Identity {
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const labelPattern = new RegExp(`^${LABEL}$`);
 const domainPattern = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
+const SPIFFE = 'spiffe://';
 const uriPattern = new RegExp(`^spiffe://(${LABEL}(?:\\.${LABEL})*)/(${ROLES.join('|')})/(${LABEL})$`);
 
 /** RFC 1035 §2.3.4 less room for `<63-byte label>.relay.`; a longer trust domain could not be put into a DNS SAN. */
@@ -26,6 +27,12 @@ export const isName = (text: string): boolean => labelPattern.test(text);
 
 /** What `isName` accepts, for messages to people. */
 export const NAME_RULE = '1 to 63 of a-z, 0-9 and hyphen, not starting or ending with a hyphen';
+
+/** The SPIFFE ID of a trust domain itself, which its CA has (X.509-SVID §3.2). Undefined for anything else. */
+export const parseTrustDomainUri = (uri: string): string | undefined => {
+  const trustDomain = uri.startsWith(SPIFFE) ? uri.slice(SPIFFE.length) : '';
+  return isTrustDomain(trustDomain) ? trustDomain : undefined;
+};
 
 export const isTrustDomain = (text: string): boolean =>
   text.length <= MAX_TRUST_DOMAIN_LENGTH && domainPattern.test(text);

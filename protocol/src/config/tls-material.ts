@@ -4,7 +4,7 @@
 
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { ZtnaError } from '../errors.js';
-import { isTrustDomain, relayDnsName, type Identity, type Role } from '../identity.js';
+import { parseTrustDomainUri, relayDnsName, type Identity, type Role } from '../identity.js';
 import { readBoundedFile } from './bounded-file.js';
 import { chainProblem, parsePemCertificates, validityProblem } from './certificate-chain.js';
 import { readCertificateIdentity } from './certificate-identity.js';
@@ -34,7 +34,6 @@ export interface TlsMaterialOptions {
 }
 
 const MAX_PEM_BYTES = 256 * 1024;
-const SPIFFE = 'spiffe://';
 /** RFC 5280 §4.2.1.12 OIDs, by role: connectors serve the inner handshake and dial the outer one. */
 const PURPOSES: Record<Role, readonly (readonly [oid: string, name: string])[]> = {
   agent: [['1.3.6.1.5.5.7.3.2', 'clientAuth']],
@@ -119,8 +118,7 @@ const domainProblem = ({ trustDomain }: Identity, roots: readonly X509Certificat
 const trustDomainOf = ({ subjectAltName }: X509Certificate): string | undefined => {
   const parsed = parseSubjectAltName(subjectAltName ?? undefined);
   const uris = parsed.ok ? parsed.names.filter(({ type }) => type === 'URI') : [];
-  const domain = uris.length === 1 && uris[0]!.value.startsWith(SPIFFE) ? uris[0]!.value.slice(SPIFFE.length) : undefined;
-  return domain !== undefined && isTrustDomain(domain) ? domain : undefined;
+  return uris.length === 1 ? parseTrustDomainUri(uris[0]!.value) : undefined;
 };
 
 const purposeProblem = (leaf: X509Certificate, identity: Identity, role: Role): string | undefined => {
