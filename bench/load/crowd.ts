@@ -8,6 +8,7 @@ import {
   ControlChannel,
   DATAGRAM_QUEUED,
   DatagramType,
+  DEFAULT_LINK_LIMITS,
   HEADER_BYTES,
   createQuicConfig,
   Endpoint,
@@ -15,7 +16,7 @@ import {
   loadDocument,
   loadTlsMaterial,
   mintToken,
-  openPlainSocket,
+  openDatagramSocket,
   OUTER_PROFILE,
   parseRegistrationKey,
   quicPems,
@@ -44,8 +45,6 @@ export interface CrowdSettings {
 const CONNECTIONS_PER_SOURCE = 50;
 /** Enough to keep both ends busy, few enough that no handshake waits for a second. */
 const HANDSHAKES_AT_ONCE = 32;
-/** As `pingIntervalMs` of a real client. */
-const PING_MS = 10_000;
 /** And one in twenty: more, and the relay is at fault. */
 const MAX_LOST = 10;
 
@@ -54,6 +53,8 @@ const tls = loadTlsMaterial({ ca: join(directory, 'ca.crt'), certificate: join(d
 const { key } = loadDocument(join(directory, `${name}.regkey`), parseRegistrationKey, { secret: true });
 const audience = formatIdentity({ ...tls.identity, role: 'relay', name: 'relay-1' });
 const config = createQuicConfig({ ...OUTER_PROFILE, ...quicPems(tls), maxStreams: 0 });
+/** As a real agent without sessions, or with one. */
+const pingMs = service === undefined ? DEFAULT_LINK_LIMITS.idlePingIntervalMs : DEFAULT_LINK_LIMITS.pingIntervalMs;
 const endpoints: Endpoint[] = [];
 const sessions: { readonly connection: EndpointConnection; readonly slot: number; readonly tag: number }[] = [];
 const report = (line: object): void => void process.stderr.write(`${JSON.stringify(line)}\n`);
@@ -66,7 +67,7 @@ let isLeaving = false;
 const mint = (): Uint8Array<ArrayBuffer> =>
   new Uint8Array(mintToken({ identity: tls.identity, services: [], audience, binding: tls.fingerprint }, key, { now: Date.now(), randomBytes }));
 
-/** One client: hello and register as soon as it is connected, then a ping every PING_MS, from a moment of its own on. */
+/** One client: hello and register as soon as it is connected, then a ping every `pingMs`, from a moment of its own on. */
 const client = (): ConnectionHandler => {
   let timer: NodeJS.Timeout | undefined;
   let isReady = false;
@@ -87,7 +88,7 @@ const client = (): ConnectionHandler => {
           }
           if (message.type === 'openFailed') return connection.close(message.code);
           if (message.type !== 'registerAck') return;
-          timer = setInterval(() => connection.ping(), PING_MS * (0.8 + 0.2 * Math.random()));
+          timer = setInterval(() => connection.ping(), pingMs * (0.8 + 0.2 * Math.random()));
           if (service === undefined) becomeReady();
           else control.send({ type: 'open', request: 1, service });
         },
@@ -121,7 +122,7 @@ const next = (): void => {
 
 for (let source = 0; source < count / CONNECTIONS_PER_SOURCE; source++) {
   const from = host ?? `127.1.${Math.floor(source / 250)}.${(source % 250) + 1}`;
-  endpoints.push(new Endpoint({ socket: await openPlainSocket({ host: from, port: 0 }) }));
+  endpoints.push(new Endpoint({ socket: await openDatagramSocket({ host: from, port: 0 }, { mode: 'auto' }) }));
 }
 for (let i = 0; i < Math.min(count, HANDSHAKES_AT_ONCE); i++) next();
 

@@ -23,7 +23,7 @@ const MAX_BYTES_EACH = 64 * 1024;
 const WARM_UP_BYTES = 24 * MIB;
 const MAX_JOIN_MS = 100;
 const MIN_SPEED = 0.9;
-/** Two rounds of pings. */
+/** A round of pings. */
 const IDLE_LOOK_MS = 20_000;
 /** Time for one client to register, with room for a machine that is busy with other tests. */
 const MS_PER_CLIENT = 20;

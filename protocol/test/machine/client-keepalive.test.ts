@@ -1,8 +1,8 @@
-// Keepalive: a ping every 10 s, its round-trip time, and a relay that is gone within 15 s.
+// Keepalive: a ping every 10 s, or 20 while nobody needs the relay; its round-trip time; and a relay that is gone within 15 s.
 
 import t from 'tap';
 import { VIRTUAL_EPOCH_MS } from '@ztna/protocol/testing';
-import { event, linkRig } from './client-fixture.js';
+import { agentRig, event, helloAck, linkRig, open, opened, readyAgent, readyConnector, registerAck, sessionClosed } from './client-fixture.js';
 
 const PING = { kind: 'ping', link: 0, renewsId: false };
 
@@ -90,6 +90,67 @@ t.test('a process that slept for an hour asks first, under another connection id
   rig.clock.advance(3_600_000);
   t.strictSame(rig.step((link, now) => link.handleTimeout(now)), [{ ...PING, renewsId: true }]);
   t.equal(rig.machine.pollTimeout(), rig.clock.now + 5_000);
+  t.end();
+});
+
+t.test('an agent that nobody uses pings every 20 s', (t) => {
+  const rig = readyAgent();
+  const readyAt = rig.clock.now;
+  for (const at of [20_000, 40_000]) {
+    t.strictSame(rig.timeout(), [PING]);
+    t.equal(rig.clock.now - readyAt, at);
+    rig.step((agent, now) => agent.handleHeard(0, 1, now));
+  }
+  t.end();
+});
+
+t.test('it asks at once when it is needed again after more than 10 s', (t) => {
+  const rig = readyAgent();
+  const readyAt = rig.clock.now;
+  rig.clock.advance(9_000);
+  t.strictSame(rig.step((agent, now) => agent.openSession('web', now)), [open(1, 'web')]);
+  t.equal(rig.machine.pollTimeout()! - readyAt, 10_000, 'not yet');
+  rig.receive({ type: 'openFailed', request: 1, code: 'service_unknown', reason: 'no' });
+  t.equal(rig.machine.pollTimeout()! - readyAt, 20_000, 'it was refused');
+  rig.clock.advance(6_000);
+  t.strictSame(rig.step((agent, now) => agent.openSession('web', now)), [open(2, 'web')]);
+  t.equal(rig.machine.pollTimeout()! - readyAt, 10_000, 'overdue');
+  t.strictSame(rig.step((agent, now) => agent.handleTimeout(now)), [PING], 'under the same connection id: it has not slept');
+  t.equal(rig.machine.pollTimeout()! - readyAt, 20_000, 'a relay that is gone is noticed 5 s after it was needed');
+  t.end();
+});
+
+t.test('with a session it pings every 10 s until that is over', (t) => {
+  const rig = readyAgent();
+  const readyAt = rig.clock.now;
+  const session = { slot: 1, tag: 2 };
+  rig.step((agent, now) => agent.openSession('web', now));
+  rig.receive(opened(1, session));
+  t.strictSame(rig.timeout(), [PING]);
+  t.equal(rig.clock.now - readyAt, 10_000);
+  rig.step((agent, now) => agent.handleHeard(0, 1, now));
+  t.equal(rig.machine.pollTimeout()! - readyAt, 20_000);
+  rig.receive(sessionClosed(session));
+  t.equal(rig.machine.pollTimeout()! - readyAt, 30_000);
+  t.end();
+});
+
+t.test('a relay with a short idle timeout is asked within two thirds of it', (t) => {
+  for (const [idleTimeoutMs, expected] of [[24_000, 16_000], [15_000, 10_000], [1, 10_000], [86_400_000, 20_000]] as const) {
+    const rig = agentRig();
+    rig.start();
+    rig.establish();
+    rig.receive(helloAck({ limits: { ...helloAck().limits, idleTimeoutMs } }), registerAck());
+    const readyAt = rig.clock.now;
+    t.equal(rig.machine.pollTimeout()! - readyAt, expected, `${idleTimeoutMs} ms`);
+  }
+  t.end();
+});
+
+t.test('a connector is needed by whoever may come: every 10 s', (t) => {
+  const rig = readyConnector();
+  const readyAt = rig.clock.now;
+  t.equal(rig.machine.pollTimeout()! - readyAt, 10_000);
   t.end();
 });
 

@@ -160,6 +160,10 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
     return this.#sessions.countOn(link.id) > 0;
   }
 
+  protected override isIdle(link: Link<AgentSessionCommand>): boolean {
+    return this.#requests.size === 0 && !this.isBusy(link);
+  }
+
   protected override onMessage(link: Link<AgentSessionCommand>, message: ControlMessage, now: number): boolean {
     switch (message.type) {
       case 'opened':

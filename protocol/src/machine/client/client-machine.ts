@@ -26,6 +26,7 @@ export abstract class ClientMachine<Extra extends Command> {
       handleMoved: (from, to, now) => this.onMoved(from, to, now),
       handleDown: (link, failure, now) => this.onDown(link, failure, now),
       isBusy: (link) => this.isBusy(link),
+      isIdle: (link) => this.isIdle(link),
     });
   }
 
@@ -142,6 +143,8 @@ export abstract class ClientMachine<Extra extends Command> {
   protected abstract onStopped(): void;
   /** Whether sessions are left on a link. */
   protected abstract isBusy(link: Link<Extra>): boolean;
+  /** Whether nothing depends on a link just now, so that it may be asked after less often. */
+  protected abstract isIdle(link: Link<Extra>): boolean;
 
   /** What is wrong with an identity the relay vouches for, if anything. */
   protected identityFault(uri: string, role: Role): FailureCode | undefined {

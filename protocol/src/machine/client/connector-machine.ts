@@ -83,6 +83,11 @@ export class ConnectorMachine extends ClientMachine<ConnectorSessionCommand> {
     return this.#sessions.countOn(link.id) > 0;
   }
 
+  /** Anyone may ask for its services at any time, and a NAT that forgot it keeps them out. */
+  protected override isIdle(): boolean {
+    return false;
+  }
+
   protected override onMessage(link: ConnectorLink, message: ControlMessage): boolean {
     switch (message.type) {
       case 'incoming':

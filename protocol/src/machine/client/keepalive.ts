@@ -2,8 +2,10 @@
 // Owns the schedule and the round-trip time; what a ping is and what a loss means are the driver's and the link's.
 
 export interface KeepaliveInit {
-  /** Milliseconds from one ping to the next. */
+  /** Milliseconds from one ping to the next while the connection is in use. */
   readonly pingIntervalMs: number;
+  /** The same while nothing depends on it; no less. */
+  readonly idlePingIntervalMs: number;
   /** Milliseconds an answer may take. */
   readonly pingTimeoutMs: number;
   /** Milliseconds for which the relay is sent to under one connection id; until the next ping, that is. */
@@ -13,7 +15,8 @@ export interface KeepaliveInit {
 /** Lives as long as one ready connection. */
 export class Keepalive {
   readonly #init: KeepaliveInit;
-  #nextPing: number;
+  /** When the last ping was sent, or the connection became ready. */
+  #pingedAt: number;
   /** When the ping was sent that nothing has come after. */
   #unanswered: number | undefined;
   #rttMs: number | undefined;
@@ -21,7 +24,7 @@ export class Keepalive {
 
   constructor(init: KeepaliveInit, now: number) {
     this.#init = init;
-    this.#nextPing = now + init.pingIntervalMs;
+    this.#pingedAt = now;
     this.#idRenewedAt = now;
   }
 
@@ -30,13 +33,19 @@ export class Keepalive {
     return this.#rttMs;
   }
 
-  pollTimeout(): number {
-    return this.#unanswered === undefined ? this.#nextPing : this.#unanswered + this.#init.pingTimeoutMs;
+  /**
+   * @param isIdle whether nothing depends on the connection just now; when that changes, so does what is returned: in use
+   * again after a while, it may be due at once
+   */
+  pollTimeout(isIdle: boolean): number {
+    const { pingIntervalMs, idlePingIntervalMs, pingTimeoutMs } = this.#init;
+    if (this.#unanswered !== undefined) return this.#unanswered + pingTimeoutMs;
+    return this.#pingedAt + (isIdle ? idlePingIntervalMs : pingIntervalMs);
   }
 
   /** What is due: `ping` (send one, then call `handlePingSent`), `lost`, or nothing yet. */
-  due(now: number): 'ping' | 'lost' | undefined {
-    if (now < this.pollTimeout()) return undefined;
+  due(isIdle: boolean, now: number): 'ping' | 'lost' | undefined {
+    if (now < this.pollTimeout(isIdle)) return undefined;
     return this.#unanswered === undefined ? 'ping' : 'lost';
   }
 
@@ -45,12 +54,12 @@ export class Keepalive {
    * late that the machine must have slept. It may have been carried to another network, and should not be known there again.
    */
   handlePingSent(now: number): boolean {
-    const { pingIntervalMs, pingTimeoutMs, idLifeMs } = this.#init;
-    const hasSlept = now - this.#nextPing >= pingTimeoutMs;
+    const { idlePingIntervalMs, pingTimeoutMs, idLifeMs } = this.#init;
+    const hasSlept = now - this.#pingedAt >= idlePingIntervalMs + pingTimeoutMs;
     const renewsId = hasSlept || now - this.#idRenewedAt >= idLifeMs;
     if (renewsId) this.#idRenewedAt = now;
     this.#unanswered = now;
-    this.#nextPing = now + pingIntervalMs;
+    this.#pingedAt = now;
     return renewsId;
   }
 

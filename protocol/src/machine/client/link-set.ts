@@ -33,6 +33,7 @@ export interface LinkSetUser<Extra extends Command> {
   handleDown(link: Link<Extra>, failure: LinkFailure, now: number): void;
   /** Whether sessions are left on a link that departs. */
   isBusy(link: Link<Extra>): boolean;
+  isIdle(link: Link<Extra>): boolean;
 }
 
 export class LinkSet<Extra extends Command> {
@@ -131,6 +132,7 @@ export class LinkSet<Extra extends Command> {
         handleDrain: (now) => this.#handleDrain(link, now),
         handleMessage: (message, now) => user.handleMessage(link, message, now),
         handleDown: (failure, now) => this.#handleDown(link, failure, now),
+        isIdle: () => user.isIdle(link),
       },
       {
         id: this.#nextId++,

@@ -15,6 +15,8 @@ export interface LinkUser {
   handleDown(failure: LinkFailure, now: number): void;
   /** A message the link has no use for, only while ready. False: this role must not get it. */
   handleMessage(message: ControlMessage, now: number): boolean;
+  /** Whether nothing depends on the connection just now. Asked at any time, and often. */
+  isIdle(): boolean;
 }
 
 /** A link on its own: registers, stays up, and takes no session messages. */
@@ -24,4 +26,5 @@ export const NO_USER: LinkUser = {
   handleDrain: () => undefined,
   handleDown: () => undefined,
   handleMessage: () => false,
+  isIdle: () => false,
 };

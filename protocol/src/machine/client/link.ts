@@ -23,6 +23,9 @@ import { CONNECTION_COMMANDS, describeRelay, describeSilence, onlyLink, relayIde
 import type { Disconnection, LinkCommand, LinkFault, LinkId, LinkInit, LinkPlace, LinkState, RelayTarget } from './link-types.js';
 import { NO_USER, type LinkUser } from './link-user.js';
 
+/** Of the relay's idle timeout, at most, between two pings: a third is left for one that has to be sent again. */
+const IDLE_PING_SHARE = 2 / 3;
+
 /** @typeParam Extra further commands that share the link's queue, so that their order holds */
 export class Link<Extra extends Command = never> {
   readonly report: LinkReporter;
@@ -42,6 +45,8 @@ export class Link<Extra extends Command = never> {
   #greeted = false;
   #readySince: number | undefined;
   #keepalive: Keepalive | undefined;
+  /** As the relay announced it. */
+  #idleTimeoutMs = Infinity;
   #drainDeadline: number | undefined;
   #lastFailure: LinkFailure | undefined;
   #worker: WorkerPlace | undefined;
@@ -192,7 +197,7 @@ export class Link<Extra extends Command = never> {
   /** When `handleTimeout` is due, on the clock of `now`. */
   pollTimeout(): number | undefined {
     if (!this.#keepalive) return this.#deadline;
-    return Math.min(this.#keepalive.pollTimeout(), this.#departureDeadline());
+    return Math.min(this.#keepalive.pollTimeout(this.#user.isIdle()), this.#departureDeadline());
   }
 
   /** Does what is due; early calls do nothing. Afterwards `pollTimeout` is later than `now`. */
@@ -226,6 +231,7 @@ export class Link<Extra extends Command = never> {
     if (fault) return this.#violation(fault.code, fault.reason, now);
     this.#greeted = true;
     this.#worker = message.worker;
+    this.#idleTimeoutMs = message.limits.idleTimeoutMs;
     this.report.observe(message.observed);
   }
 
@@ -234,7 +240,9 @@ export class Link<Extra extends Command = never> {
     this.#state = 'ready';
     this.#deadline = undefined;
     this.#readySince = now;
-    this.#keepalive = new Keepalive(this.#limits, now);
+    const { pingIntervalMs, idlePingIntervalMs } = this.#limits;
+    const idlePingMs = Math.max(pingIntervalMs, Math.min(idlePingIntervalMs, this.#idleTimeoutMs * IDLE_PING_SHARE));
+    this.#keepalive = new Keepalive({ ...this.#limits, idlePingIntervalMs: idlePingMs }, now);
     this.report.event({ level: 'info', name: 'registered', relay: this.relay.name, ...this.#atWorker, services });
     this.#user.handleReady(services, now);
   }
@@ -257,7 +265,7 @@ export class Link<Extra extends Command = never> {
   }
 
   #handleKeepalive(keepalive: Keepalive, now: number): void {
-    const due = keepalive.due(now);
+    const due = keepalive.due(this.#user.isIdle(), now);
     if (due === 'lost') return this.#giveUp('connection_lost', `no answer within ${this.#limits.pingTimeoutMs} ms`, now);
     if (due === undefined) return;
     this.#commands.push({ kind: 'ping', link: this.id, renewsId: keepalive.handlePingSent(now) });
