@@ -1,7 +1,7 @@
-// What a process that relays is made of, whether it is the only one (main.ts) or one of several workers (worker-main.ts):
+// What a process that relays is made of, whether it is the only one (commands.ts) or one of several workers (worker-main.ts):
 // the server on a socket, its journal, live reload, status on a signal.
 
-import { describeUdp, ExpiryWarnings, formatAddress, formatIdentity, LiveReload, reportStatusOnSignal, type Logger, type UdpSocket, type WorkerPlace } from '@ztna/protocol';
+import { allocatorInUse, describeUdp, ExpiryWarnings, formatAddress, formatIdentity, LiveReload, reportStatusOnSignal, type Logger, type UdpSocket, type WorkerPlace } from '@ztna/protocol';
 import { openJournal, type ClientJournal } from './client-journal.js';
 import { warnOfUnknownNames } from './policy-names.js';
 import { loadRelaySettings, needsRestart, type RelaySettings } from './relay-config.js';
@@ -33,7 +33,7 @@ export const openRelayProcess = async ({ config, settings, socket, log, worker, 
   const { journal, left } = await openJournal(workerJournal(settings.journalPath, worker), log, settings.limits.maxConnections);
   const server = new RelayServer({ ...settings, log, socket, journal, worker });
   // A process that is one of several leaves it to its parent to say that the relay listens.
-  log.info(worker ? 'worker_listening' : 'listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket) });
+  log.info(worker ? 'worker_listening' : 'listening', { identity: formatIdentity(settings.tls.identity), address: formatAddress(server.local), ...describeUdp(socket), allocator: allocatorInUse() });
   reportStatusOnSignal(log, () => server.status());
   server.promptReturn(left);
   // Of several workers the first one speaks for all of what they have in common.

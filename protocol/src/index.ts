@@ -104,6 +104,7 @@ export * from './config/load-document.js';
 export { parsePemCertificates } from './config/certificate-chain.js';
 export * from './config/watched-files.js';
 export * from './machine/client/index.js';
+export * from './process/allocator.js';
 export * from './process/run-program.js';
 export * from './process/status-report.js';
 export * from './client/client-settings.js';

@@ -53,7 +53,8 @@ const packedManifest = ({ private: _private, dependencies: _dependencies, devDep
 const protocolManifest = ({ name, version, license, type, engines, exports }) => ({ name, version, license, type, engines, exports: withoutTypes(exports) });
 
 /** Declarations are not shipped, nor is what tests import. */
-const withoutTypes = (exports) => ({ '.': { import: exports['.'].import } });
+const withoutTypes = (exports) =>
+  Object.fromEntries(Object.entries(exports).filter(([entry]) => entry !== './testing').map(([entry, target]) => [entry, { import: target.import }]));
 
 const copyRunning = (from, to, except = new Set()) => {
   mkdirSync(to, { recursive: true });

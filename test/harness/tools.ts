@@ -16,8 +16,10 @@ export { findProgram as findTool };
  * The full path of a program. Without it the test `t` is skipped with a note (return at once) or,
  * with ZTNA_REQUIRE_TOOLS=1, fails.
  */
-export const requireTool = (t: Test, name: string): string | undefined => {
-  const path = findProgram(name);
+export const requireTool = (t: Test, name: string): string | undefined => requireInstalled(t, name, findProgram(name));
+
+/** The same for what is no program: `path`, or undefined where it is not there. */
+export const requireInstalled = (t: Test, name: string, path: string | undefined): string | undefined => {
   if (path) return path;
   if (process.env.ZTNA_REQUIRE_TOOLS === '1') t.fail(`${name} is not installed and ZTNA_REQUIRE_TOOLS=1`);
   else t.plan(0, `${name} is not installed`);

@@ -3,6 +3,7 @@
 
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { THROTTLED_LEVELS, type Logger } from '../log/logger.js';
+import { allocatorInUse } from '../process/allocator.js';
 import { VERSION } from '../software.js';
 import { byLabel, single, type MetricFamily } from './metric-family.js';
 
@@ -22,6 +23,7 @@ export interface ProcessMetrics {
 export const processMetrics = (program: string, log: Pick<Logger, 'suppressed'>): ProcessMetrics => {
   const delay = monitorEventLoopDelay({ resolution: DELAY_SAMPLE_MS });
   delay.enable();
+  const allocator = allocatorInUse();
   const families: MetricFamily[] = [
     {
       type: 'gauge',
@@ -31,8 +33,9 @@ export const processMetrics = (program: string, log: Pick<Logger, 'suppressed'>)
         program: { values: [program], described: 'the program' },
         version: { values: [VERSION], described: 'its version' },
         node: { values: [process.version], described: "Node's version" },
+        allocator: { values: ['jemalloc', 'system'], described: 'what memory outside of the JavaScript heap comes from, jemalloc or the system’s' },
       },
-      read: (emit) => emit(1, { program, version: VERSION, node: process.version }),
+      read: (emit) => emit(1, { program, version: VERSION, node: process.version, allocator }),
     },
     single('gauge', 'process_start_time_seconds', 'When the process started, in seconds since the Unix epoch', () => performance.timeOrigin / 1000),
     single('counter', 'process_cpu_seconds_total', 'CPU time used, user and system', processCpuSeconds),

@@ -1,10 +1,11 @@
-// Linux's socket calls through koffi: loading, signatures, and errno as a negative result, the way the
-// kernel itself answers. The only file that knows koffi; nothing here knows what the bytes mean.
+// Linux's socket calls through koffi: signatures, and errno as a negative result, the way the kernel
+// itself answers. Nothing here knows what the bytes mean.
 //
 // Addresses of memory travel as numbers. Whoever stores one in a structure keeps the buffer it came from
 // referenced from JavaScript for as long as the kernel may use it, or the collector frees it.
 
 import { getSystemErrorName } from 'node:util';
+import { loadKoffi, type Koffi } from '../native/koffi.js';
 
 /** The calls a batched socket needs. Every result below zero is -errno. Tests put a wrapper in between. */
 export interface SocketCalls {
@@ -35,40 +36,20 @@ export interface Watch {
   close(): void;
 }
 
-/** What is used of koffi. Its own types are absent where optional dependencies are left out. */
-interface Koffi {
-  load(path: null): { func(name: string, result: string, parameters: readonly string[]): (...args: unknown[]) => unknown };
-  errno(): number;
-  address(buffer: Uint8Array): bigint;
-  readonly node: { poll(fd: number, callback: (status: number) => void): PollHandle };
-}
-
-interface PollHandle {
-  start(callback: (status: number) => void): void;
-  close(): void;
-}
-
-/** Not a literal, so that the compiler does not look for an optional package. */
-const KOFFI: string = 'koffi';
-
-const SUPPORTED_ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
-
 export type LoadedCalls = { readonly ok: true; readonly calls: SocketCalls } | { readonly ok: false; readonly reason: string };
 
 let loaded: Promise<LoadedCalls> | undefined;
 
-/** Loads koffi once per process; says why when it cannot. */
+/** Binds the calls once per process; says why when it cannot. */
 export const loadSocketCalls = (): Promise<LoadedCalls> => (loaded ??= load());
 
 const load = async (): Promise<LoadedCalls> => {
-  if (process.platform !== 'linux') return { ok: false, reason: `only on Linux, and this is ${process.platform}` };
-  if (!SUPPORTED_ARCHITECTURES.includes(process.arch)) return { ok: false, reason: `not for ${process.arch} processors` };
+  const library = await loadKoffi();
+  if (!library.ok) return library;
   try {
-    const module = (await import(KOFFI)) as { default: Koffi };
-    return { ok: true, calls: createCalls(module.default) };
+    return { ok: true, calls: createCalls(library.koffi) };
   } catch (error) {
-    // The first line: Node appends the stack of requires.
-    return { ok: false, reason: `the optional package koffi does not load: ${/.*/.exec((error as Error).message)![0]}` };
+    return { ok: false, reason: `the optional package koffi does not serve: ${(error as Error).message}` };
   }
 };
 
