@@ -88,7 +88,10 @@ const client = (): ConnectionHandler => {
           }
           if (message.type === 'openFailed') return connection.close(message.code);
           if (message.type !== 'registerAck') return;
-          timer = setInterval(() => connection.ping(), pingMs * (0.8 + 0.2 * Math.random()));
+          timer = setTimeout(() => {
+            connection.ping();
+            timer = setInterval(() => connection.ping(), pingMs);
+          }, pingMs * Math.random());
           if (service === undefined) becomeReady();
           else control.send({ type: 'open', request: 1, service });
         },

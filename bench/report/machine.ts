@@ -1,13 +1,22 @@
 // What a run was measured on, in a few words.
 
+import { existsSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { libraryToPreload } from '@ztna/protocol';
 
 const GIB = 1024 ** 3;
 
 /** @param load the load average when the run began */
 export const describeMachine = (load: number): string => {
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
-  return `${availableParallelism()} × ${model}, ${Math.round(totalmem() / GIB)} GiB, ${process.platform} ${/^[\d.]*\d/.exec(release())?.[0] ?? ''}, Node ${process.versions.node}, load average ${load.toFixed(1)} at the start`;
+  return `${availableParallelism()} × ${model}, ${Math.round(totalmem() / GIB)} GiB, ${process.platform} ${/^[\d.]*\d/.exec(release())?.[0] ?? ''}, Node ${process.versions.node}, ztna with ${ztnaAllocator()}, load average ${load.toFixed(1)} at the start`;
+};
+
+/** What the programs take here: they start as anybody's do. */
+const ztnaAllocator = (): string => {
+  const { platform, arch, env } = process;
+  const library = libraryToPreload({ platform, arch, env, hasChannel: false, exists: existsSync });
+  return library === undefined ? "the system's allocator" : 'jemalloc';
 };
 
 /** Over the last minute. */
