@@ -2,7 +2,7 @@
 // the peer hears of it, and both sides get the stream's place back.
 
 import t, { type Test } from 'tap';
-import { OUTER_PROFILE, STREAM_GONE, type EndpointConnection, type QuicStream } from '@ztna/protocol';
+import { encodeAbortNote, failureNumber, OUTER_PROFILE, STREAM_GONE, type EndpointConnection, type QuicStream } from '@ztna/protocol';
 import { eventually } from './eventually.js';
 import { createInnerPair, type InnerPair } from './pair.js';
 import { innerClient, innerServer } from './pki.js';
@@ -201,7 +201,9 @@ void t.test('a note for a stream that is over, or never was, or is the wrong way
   over.from.stream.finish();
   over.to.stream.finish();
   await eventually(() => pair.connection.streamCount === 0);
-  for (const streamId of [over.from.stream.id, 1, 2 ** 40, 4096]) pair.connection.tellAbort(streamId, 'flow_reset');
+  const code = failureNumber('flow_reset');
+  pair.connection.quic.writeStream(2, Buffer.concat([over.from.stream.id, 1, 2 ** 40, 4096].map((streamId) => encodeAbortNote({ streamId, code }))), false);
+  pair.connection.markDirty();
   const next = await open(pair, 'agent');
   t.equal(next.to.heard.resets, 0);
 });

@@ -1,37 +1,25 @@
-// One QUIC connection at an endpoint: its streams, datagrams and life cycle, turned into handler
-// calls. The endpoint feeds it packets and flushes it; it does no I/O of its own.
+// One QUIC connection at an endpoint: its datagrams, addresses and life cycle, turned into handler calls; its streams are
+// connection-streams.ts. The endpoint feeds it packets and flushes it; it does no I/O of its own.
 
 import { readCertificateIdentity } from '../config/certificate-identity.js';
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
 import { isSameAddress, type SocketAddress } from '../udp/datagram-socket.js';
 import { clipText } from '../wire/clip-text.js';
-import { AbortNotes } from './abort-notes.js';
 import { AckDebt } from './ack-debt.js';
 import { AddressCheckKind, readAddressCheck } from './address-check.js';
 import { AddressMoves } from './address-moves.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { ConnectionFamily } from './connection-families.js';
+import { ConnectionStreams, type StreamsHost } from './connection-streams.js';
 import type { ConnectionTable } from './connection-table.js';
 import { LeftPaths } from './left-paths.js';
 import { RECEIVE_QUEUE_DATAGRAMS, type DatagramOutcome, type PathInfo, type QuicConnection } from './port.js';
-import { PeerStreamIds } from './peer-stream-ids.js';
-import { QuicStream, type StreamOwner } from './quic-stream.js';
+import type { QuicStream } from './quic-stream.js';
 import { TimerFiling, type TimerEntry } from './timer-wheel.js';
 
 /** The least a datagram takes in a packet: type and a length of one byte (RFC 9221 §4). */
 const MIN_DATAGRAM_FRAME_BYTES = 2;
-/** RFC 9000 §2.1. */
-const UNIDIRECTIONAL_BIT = 2;
-/** Streams whose abort came before they did: as many as a peer may have open. */
-const MAX_EARLY_ABORTS = 1024;
-
-/** Streams that are asked one by one whether they can be read, before QUIC is asked which: that costs as much as ten (readableStreams). */
-const MAX_ASKED_STREAMS = 4;
-
-/** Less room than this after a flush may have kept a packet back. */
-const FULL_PACKET_BYTES = 1500;
-
 /**
  * What happens on a connection. After `close` only `onEnd` follows. A handler that throws ends its
  * connection with `internal_error`.
@@ -78,18 +66,12 @@ export interface ConnectionOwner {
   receive(connection: EndpointConnection, packet: Buffer, path: PathInfo): void;
 }
 
-export class EndpointConnection implements TimerEntry, StreamOwner {
+export class EndpointConnection implements TimerEntry, StreamsHost {
   readonly quic: QuicConnection;
   readonly isServer: boolean;
   readonly #owner: ConnectionOwner;
   readonly #handler: ConnectionHandler;
-  readonly #streams = new Map<number, QuicStream>();
-  readonly #blocked = new Set<QuicStream>();
-  readonly #unacknowledged = new Map<number, (acknowledged: boolean) => void>();
-  readonly #peerStreamIds: PeerStreamIds;
-  #notes: AbortNotes | undefined;
-  readonly #earlyAborts = new Map<number, FailureCode>();
-  #nextStream: number;
+  readonly #streams: ConnectionStreams;
   #established = false;
   #ended = false;
   #localClose: { readonly code: FailureCode; readonly reason: string } | undefined;
@@ -98,8 +80,6 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   #isDelivering = false;
   /** The packets of this turn brought datagrams or stream bytes. */
   #broughtPayload = false;
-  /** A stream some bytes of which QUIC may hold for want of a window, or -1. */
-  #heldStream = -1;
   /** Bytes of packets that can be fed to QUIC before its receive queue may overflow. */
   #receiveAllowance = RECEIVE_QUEUE_DATAGRAMS * MIN_DATAGRAM_FRAME_BYTES;
 
@@ -141,9 +121,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     this.peerAddress = path.from;
     this.#owner = owner;
     this.#handler = handler;
-    // RFC 9000 §2.1: bidirectional streams are 0, 4, 8 … for clients and 1, 5, 9 … for servers.
-    this.#nextStream = isServer ? 1 : 0;
-    this.#peerStreamIds = new PeerStreamIds(isServer ? 0 : 1);
+    this.#streams = new ConnectionStreams(this);
   }
 
   get isEstablished(): boolean {
@@ -152,6 +130,16 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   get hasEnded(): boolean {
     return this.#ended;
+  }
+
+  /** Handlers are to hear of input: any of them may have closed the connection meanwhile. */
+  get isLive(): boolean {
+    return this.#established && !this.#localClose && !this.#ended;
+  }
+
+  /** For the streams: the endpoint's buffer, free to be overwritten. */
+  get scratch(): Buffer {
+    return this.#owner.scratch;
   }
 
   /** DER of the peer's leaf certificate, the one TLS verified; empty before the handshake is complete. */
@@ -170,13 +158,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   /** Opens a stream, or returns undefined while the peer allows no more. */
   openStream(): QuicStream | undefined {
-    if (!this.isEstablished || this.quic.streamsLeft() <= 0) return undefined;
-    const stream = new QuicStream(this.#nextStream, this);
-    this.#nextStream += 4;
-    this.#streams.set(stream.id, stream);
-    // The stream exists for QUIC once something is written; an empty write claims the id.
-    this.quic.writeStream(stream.id, new Uint8Array(0), false);
-    return stream;
+    return this.isEstablished ? this.#streams.open() : undefined;
   }
 
   /** When the endpoint's turn under way began, in milliseconds of `performance.now()`: the clock of the datagram path. */
@@ -189,11 +171,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
    * with false when the connection ends before that. Ending the connection earlier would lose what is still to be sent again.
    */
   whenAcknowledged(stream: QuicStream): Promise<boolean> {
-    if (this.#ended) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      this.#unacknowledged.set(stream.id, resolve);
-      this.#settleAcknowledged();
-    });
+    return this.#ended ? Promise.resolve(false) : this.#streams.whenAcknowledged(stream);
   }
 
   sendDatagram(payload: Uint8Array): DatagramOutcome {
@@ -308,27 +286,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     if (!this.#isDelivering) this.markDirty();
   }
 
-  noticeWritten(stream: QuicStream): void {
-    this.#heldStream = stream.id;
-    this.markDirty();
-  }
-
-  setBlocked(stream: QuicStream, blocked: boolean): void {
-    if (blocked) this.#blocked.add(stream);
-    else this.#blocked.delete(stream);
-  }
-
-  forget(stream: QuicStream): void {
-    this.#streams.delete(stream.id);
-  }
-
-  tellAbort(id: number, code: FailureCode): void {
-    this.#abortNotes().send(id, code);
-  }
-
-  /** Reads what came for a stream that nobody reads any more: QUIC forgets it once its end was read. */
-  discard(id: number): void {
-    while (this.quic.readStream(id, this.#owner.scratch) > 0) this.markDirty();
+  noticeStream(stream: QuicStream): void {
+    this.#handler.onStream?.(this, stream);
   }
 
   /** For the endpoint: the connection is in its table. */
@@ -339,8 +298,8 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   /** For the endpoint: the connection was flushed. */
   noticeFlushed(): void {
     this.#ackDebt.settle();
-    if (!this.#isLive) return;
-    if (this.#heldStream >= 0) this.#checkHeldStream();
+    if (!this.isLive) return;
+    this.#streams.noticeFlushed();
     this.#handler.onFlushed?.(this);
   }
 
@@ -361,10 +320,9 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     return (
       broughtPayload &&
       this.#ackDebt.mayWait &&
-      this.#isLive &&
+      this.isLive &&
       !this.sawOtherPath &&
-      this.#heldStream < 0 &&
-      this.#blocked.size === 0 &&
+      !this.#streams.isHeldBack &&
       this.quic.datagramsToSend() === 0
     );
   }
@@ -397,12 +355,11 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
   #deliverAll(): void {
     const { quic } = this;
     if (!this.#established && !this.#localClose && quic.isEstablished()) this.#establish();
-    if (this.#isLive) this.#deliverDatagrams();
-    if (this.#isLive && quic.isReadable()) this.#deliverReadable();
-    if (this.#isLive && this.#blocked.size > 0) this.#deliverWritable();
-    if (this.#isLive) this.#notes?.flush();
-    if (this.#isLive) this.#deliverPathChanges();
-    if (this.#unacknowledged.size > 0) this.#settleAcknowledged();
+    if (this.isLive) this.#deliverDatagrams();
+    if (this.isLive && quic.isReadable()) this.#deliverReadable();
+    if (this.isLive) this.#streams.deliverWritable();
+    if (this.isLive) this.#deliverPathChanges();
+    this.#streams.settleAcknowledged();
     if (!this.#ended) this.#handler.onDelivered?.(this);
   }
 
@@ -419,7 +376,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   /** For the endpoint, ahead of a flush: takes back the connection ids that the peer retired, and gives it others. */
   replaceRetiredIds(): void {
-    if (!this.#isLive) return;
+    if (!this.isLive) return;
     for (let id; (id = this.quic.nextRetiredConnectionId()); ) {
       this.#owner.table.unbind(this, id);
       this.#owner.table.provision(this);
@@ -445,11 +402,6 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     return this.#localClose && end.by === 'local' ? { ...this.#localClose, by: 'local' } : end;
   }
 
-  /** Handlers are to hear of input: any of them may have closed the connection meanwhile. */
-  get #isLive(): boolean {
-    return this.#established && !this.#localClose && !this.#ended;
-  }
-
   #establish(): void {
     // A resumed session shows no certificate and so would outlive its expiry and revocation.
     if (this.quic.isResumed()) {
@@ -465,88 +417,15 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
 
   #deliverDatagrams(): void {
     const { scratch } = this.#owner;
-    for (let length; this.#isLive && (length = this.quic.receiveDatagram(scratch)) >= 0; ) {
+    for (let length; this.isLive && (length = this.quic.receiveDatagram(scratch)) >= 0; ) {
       this.#broughtPayload = true;
       this.#handler.onDatagram?.(this, scratch, length);
     }
   }
 
-  /** QUIC has sent all bytes it was given if there is room for more; a stream that is gone is acknowledged. */
-  #checkHeldStream(): void {
-    const room = this.quic.streamCapacity(this.#heldStream);
-    if (room < 0 || room >= FULL_PACKET_BYTES) this.#heldStream = -1;
-  }
-
   #deliverReadable(): void {
     this.#broughtPayload = true;
-    if (this.#streams.size <= MAX_ASKED_STREAMS) {
-      for (const stream of this.#streams.values()) {
-        if (this.quic.isStreamReadable(stream.id)) stream.handleReadable();
-        if (!this.#isLive) return;
-      }
-      if (!this.quic.isReadable()) return;
-    }
-    for (const id of this.quic.readableStreams()) {
-      if ((id & UNIDIRECTIONAL_BIT) === 0) (this.#streams.get(id) ?? this.#acceptStream(id))?.handleReadable();
-      else if (!this.#abortNotes().handleReadable(id)) this.close('protocol_error');
-      if (!this.#isLive) return;
-    }
-  }
-
-  #abortNotes(): AbortNotes {
-    const { quic, isServer } = this;
-    this.#notes ??= new AbortNotes({
-      quic,
-      isServer,
-      scratch: this.#owner.scratch,
-      markDirty: () => this.markDirty(),
-      onNote: (id, code) => this.#handleNote(id, code),
-    });
-    return this.#notes;
-  }
-
-  #handleNote(id: number, code: FailureCode): void {
-    const stream = this.#streams.get(id);
-    if (stream) return stream.handlePeerAbort(code);
-    // The note overtook the stream. Of a stream that is over it has nothing to say.
-    if (this.#isFromPeer(id) && !this.#peerStreamIds.isClaimed(id) && this.#earlyAborts.size < MAX_EARLY_ABORTS) this.#earlyAborts.set(id, code);
-  }
-
-  #isFromPeer(id: number): boolean {
-    return (id & 1) !== (this.isServer ? 1 : 0);
-  }
-
-  #acceptStream(id: number): QuicStream | undefined {
-    if (!this.#isFromPeer(id) || !this.#peerStreamIds.claim(id)) {
-      this.discard(id); // the tail of a stream we are done with
-      return undefined;
-    }
-    const stream = new QuicStream(id, this);
-    this.#streams.set(id, stream);
-    this.#handler.onStream?.(this, stream);
-    if (!stream.handler) stream.abort('unexpected_message');
-    const early = this.#earlyAborts.get(id);
-    if (early && this.#earlyAborts.delete(id)) stream.handlePeerAbort(early);
-    return stream;
-  }
-
-  #deliverWritable(): void {
-    for (const stream of [...this.#blocked]) {
-      if (!this.#isLive) return;
-      if (this.#blocked.has(stream) && this.quic.streamCapacity(stream.id) !== 0) {
-        this.#blocked.delete(stream);
-        stream.handleWritable();
-      }
-    }
-  }
-
-  /** QUIC forgets a stream when both directions are finished and acknowledged. */
-  #settleAcknowledged(): void {
-    for (const [id, resolve] of this.#unacknowledged) {
-      if (this.quic.streamCapacity(id) >= 0) continue;
-      this.#unacknowledged.delete(id);
-      resolve(true);
-    }
+    this.#streams.deliverReadable();
   }
 
   #deliverPathChanges(): void {
@@ -584,13 +463,7 @@ export class EndpointConnection implements TimerEntry, StreamOwner {
     if (this.#ended) return;
     this.#ended = true;
     this.leftPaths?.stop();
-    for (const stream of [...this.#streams.values()]) {
-      this.#contain(() => stream.connectionEnded(end.code));
-    }
-    this.#streams.clear();
-    this.#blocked.clear();
-    for (const resolve of this.#unacknowledged.values()) resolve(false);
-    this.#unacknowledged.clear();
+    this.#streams.end(end.code, (run) => this.#contain(run));
     this.#contain(() => this.#handler.onEnd(this, end));
     this.#owner.noticeEnd(this, end);
   }
