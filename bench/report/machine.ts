@@ -1,6 +1,5 @@
 // What a run was measured on, in a few words.
 
-import { existsSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { libraryToPreload } from '@ztna/protocol';
 
@@ -13,11 +12,7 @@ export const describeMachine = (load: number): string => {
 };
 
 /** What the programs take here: they start as anybody's do. */
-const ztnaAllocator = (): string => {
-  const { platform, arch, env } = process;
-  const library = libraryToPreload({ platform, arch, env, hasChannel: false, exists: existsSync });
-  return library === undefined ? "the system's allocator" : 'jemalloc';
-};
+const ztnaAllocator = (): string => (libraryToPreload({ hasChannel: false }) === undefined ? "the system's allocator" : 'jemalloc');
 
 /** Over the last minute. */
 export const currentLoad = (): number => loadavg()[0]!;

@@ -1,7 +1,7 @@
 // Programs that run for long start over with jemalloc where it is installed: the same process, with its arguments, standard
 // streams and signals; and they do not where the operator says so.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { ALLOCATOR_VARIABLE, libraryToPreload } from '@ztna/protocol';
 import { Lab } from '../harness/lab.js';
@@ -14,8 +14,7 @@ import { startWorkerLab, workerPids } from '../workers/worker-lab.js';
 // As on a machine where nobody has chosen anything.
 for (const name of [ALLOCATOR_VARIABLE, 'LD_PRELOAD']) delete process.env[name];
 
-const { platform, arch } = process;
-const library = libraryToPreload({ platform, arch, env: process.env, hasChannel: false, exists: existsSync });
+const library = libraryToPreload({ hasChannel: false });
 
 if (requireInstalled(t, 'libjemalloc2', library)) {
   const isMapped = (pid: number): boolean => readFileSync(`/proc/${pid}/maps`, 'latin1').includes('/libjemalloc.so');

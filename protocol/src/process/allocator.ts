@@ -7,9 +7,10 @@ import { loadKoffi, type Koffi } from '../native/koffi.js';
 /** Set to anything, the allocator stays as it is. A program that started over finds it set to `jemalloc`, and does so once only. */
 export const ALLOCATOR_VARIABLE = 'ZTNA_ALLOCATOR';
 
+/** Of the package `libjemalloc2`, or `jemalloc`. */
 const LIBRARY = 'libjemalloc.so.2';
 
-/** Where Debian, Fedora and Arch keep it. Their package is `libjemalloc2`, or `jemalloc`. */
+/** Debian's names of processors, each a folder of libraries. */
 const TRIPLETS: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
 export interface AllocatorSurroundings {
@@ -21,12 +22,23 @@ export interface AllocatorSurroundings {
   readonly exists: (path: string) => boolean;
 }
 
-/** The library to start over with; undefined to go on as we are. `LD_PRELOAD`, even empty, is the operator's own choice. */
-export const libraryToPreload = ({ platform, arch, env, hasChannel, exists }: AllocatorSurroundings): string | undefined => {
+/**
+ * The library to start over with; undefined to go on as we are. `LD_PRELOAD`, even empty, is the operator's own choice.
+ *
+ * @param surroundings where other than those of this process
+ */
+export const libraryToPreload = (surroundings: Partial<AllocatorSurroundings> = {}): string | undefined => {
+  const { platform, arch, env, hasChannel, exists } = { ...ownSurroundings(), ...surroundings };
   const triplet = TRIPLETS[arch];
   if (platform !== 'linux' || triplet === undefined || hasChannel) return undefined;
   if (env[ALLOCATOR_VARIABLE] !== undefined || env.LD_PRELOAD !== undefined) return undefined;
+  // Debian, Fedora, Arch.
   return [`/usr/lib/${triplet}/${LIBRARY}`, `/usr/lib64/${LIBRARY}`, `/usr/lib/${LIBRARY}`].find(exists);
+};
+
+const ownSurroundings = (): AllocatorSurroundings => {
+  const { platform, arch, env, channel } = process;
+  return { platform, arch, env, hasChannel: channel !== undefined, exists: existsSync };
 };
 
 /**
@@ -34,11 +46,10 @@ export const libraryToPreload = ({ platform, arch, env, hasChannel, exists }: Al
  * possible. Nothing may have been written or opened by then.
  */
 export const preferJemalloc = async (): Promise<void> => {
-  const { platform, arch, env } = process;
-  const library = libraryToPreload({ platform, arch, env, hasChannel: process.channel !== undefined, exists: existsSync });
+  const library = libraryToPreload();
   if (library === undefined) return;
   const loaded = await loadKoffi();
-  if (loaded.ok) startOver(loaded.koffi, { ...env, [ALLOCATOR_VARIABLE]: 'jemalloc', LD_PRELOAD: library });
+  if (loaded.ok) startOver(loaded.koffi, { ...process.env, [ALLOCATOR_VARIABLE]: 'jemalloc', LD_PRELOAD: library });
 };
 
 /** Which one this process allocates from, by what is mapped into it. */

@@ -20,6 +20,7 @@ import { TimerFiling, type TimerEntry } from './timer-wheel.js';
 
 /** The least a datagram takes in a packet: type and a length of one byte (RFC 9221 §4). */
 const MIN_DATAGRAM_FRAME_BYTES = 2;
+
 /**
  * What happens on a connection. After `close` only `onEnd` follows. A handler that throws ends its
  * connection with `internal_error`.
