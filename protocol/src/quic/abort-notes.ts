@@ -5,7 +5,7 @@
 //   - never sends a lost STOP_SENDING again, nor a lost RESET_STREAM once it has collected the stream, which it does
 //     with the first acknowledgement after both directions are over;
 //   - never collects a stream that either of them met with bytes that were written and not sent yet. The peer may then
-//     open one stream less, for as long as the connection lives: after 1024 aborted downloads, none.
+//     open one stream less, for as long as the connection lives: after as many aborted downloads as there were streams, none.
 
 import { failureFromNumber, failureNumber, type FailureCode } from '../failure-codes.js';
 import { AbortNoteDecoder, encodeAbortNote } from '../wire/abort-note.js';

@@ -10,7 +10,7 @@ import { QuicStream, type StreamOwner } from './quic-stream.js';
 /** RFC 9000 §2.1. */
 const UNIDIRECTIONAL_BIT = 2;
 /** Streams whose abort came before they did: as many as a peer may have open. */
-const MAX_EARLY_ABORTS = 1024;
+const MAX_EARLY_ABORTS = 2048;
 
 /** Streams that are asked one by one whether they can be read, before QUIC is asked which: that costs as much as ten (readableStreams). */
 const MAX_ASKED_STREAMS = 4;
