@@ -154,12 +154,12 @@ export class InnerConnection {
     const path = this.#addPath(session);
     const deadline = performance.now() + PROBE_TIMEOUT_MS;
     const isElsewhere = session.connector !== this.connector;
-    if (isElsewhere || this.#trial || !this.isReady || !this.#connection.probePath(path.address)) {
+    if (isElsewhere || this.#trial || !this.isReady || !this.#connection.peer.probe(path.address)) {
       this.#dropPath(path);
       return onDone(session);
     }
     const timer = setInterval(() => {
-      if (this.#connection.isPathValidated(path.address)) this.#finishTrial(this.#connection.migrate(path.address));
+      if (this.#connection.peer.isValidated(path.address)) this.#finishTrial(this.#connection.peer.migrate(path.address));
       else if (performance.now() > deadline) this.#finishTrial(false);
     }, LOOK_INTERVAL_MS);
     this.#trial = { path, timer, onDone };
@@ -220,7 +220,7 @@ export class InnerConnection {
     const left = this.#active;
     this.#active = path;
     this.#lingering = false;
-    for (const ms of MOVE_CHECKS_MS) this.#later(() => this.#connection.recoverFrom(left.address), ms);
+    for (const ms of MOVE_CHECKS_MS) this.#later(() => this.#connection.peer.recoverFrom(left.address), ms);
     this.#later(() => this.#closePath(left), LATE_PACKETS_MS);
     this.#endTrial(undefined);
   }

@@ -70,7 +70,7 @@ export class InnerPeer implements ConnectionHandler {
   /** To another relay's session; the old one stays up for a moment, for what was lost in it. */
   onMigrated(connection: EndpointConnection, before: SocketAddress): void {
     this.#log.debug('agent_migrated', {});
-    for (const ms of MOVE_CHECKS_MS) setTimeout(() => connection.recoverFrom(before), ms).unref();
+    for (const ms of MOVE_CHECKS_MS) setTimeout(() => connection.peer.recoverFrom(before), ms).unref();
   }
 
   onDatagram(_connection: EndpointConnection, payload: Buffer, length: number): void {

@@ -54,7 +54,7 @@ export class RelayClient implements ConnectionHandler {
     }
     const { identity, services, fingerprint, serial, notAfter } = read;
     const { issuers } = this.#server.authorities;
-    const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peerAddress, addressKey: connection.addressKey };
+    const peer = { identity, certificateServices: services, fingerprint, serial, observed: connection.peer.address, addressKey: connection.peer.addressKey };
     const certificate = { issuer: issuers.issuerOf(read.certificate), notAfter };
     const fault = this.#server.faultOf({ peer, registration: undefined }, certificate);
     if (fault) {
@@ -65,7 +65,7 @@ export class RelayClient implements ConnectionHandler {
     this.certificate = certificate;
     this.#id = this.#server.admit(this, connection);
     this.#server.outcomes.endHandshake();
-    this.#log.debug('client_address', { conn: this.#id, address: formatAddress(connection.peerAddress) });
+    this.#log.debug('client_address', { conn: this.#id, address: formatAddress(connection.peer.address) });
     if (identity.role === 'agent' || identity.role === 'connector') this.#server.remember(connection, identity.role);
     this.#server.machine.handleConnected(this.#id, peer, performance.now());
   }
@@ -108,7 +108,7 @@ export class RelayClient implements ConnectionHandler {
   onMigrated(connection: EndpointConnection): void {
     if (this.#id === undefined) return;
     this.#server.noteMoved(connection);
-    this.#server.machine.handleAddressChanged(this.#id, connection.peerAddress, performance.now());
+    this.#server.machine.handleAddressChanged(this.#id, connection.peer.address, performance.now());
   }
 
   onEnd(connection: EndpointConnection, end: ConnectionEnd): void {

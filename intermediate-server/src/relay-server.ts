@@ -293,12 +293,12 @@ export class RelayServer {
   /** A client is to be told after a kill. */
   remember(connection: EndpointConnection, role: 'agent' | 'connector'): void {
     const token = tokenOf(connection);
-    if (token !== undefined) this.#journal?.record({ role, token, ...connection.peerAddress });
+    if (token !== undefined) this.#journal?.record({ role, token, ...connection.peer.address });
   }
 
   noteMoved(connection: EndpointConnection): void {
     const token = tokenOf(connection);
-    const { host, port } = connection.peerAddress;
+    const { host, port } = connection.peer.address;
     if (token !== undefined) this.#journal?.move(token, host, port);
   }
 

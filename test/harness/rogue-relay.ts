@@ -74,7 +74,7 @@ export class RogueRelay {
         const read = connection.readPeerIdentity();
         if (!read.ok) return connection.close(read.code);
         const { identity, services: certificateServices, fingerprint, serial } = read;
-        this.#machine.handleConnected(id, { identity, certificateServices, fingerprint, serial, observed: connection.peerAddress }, performance.now());
+        this.#machine.handleConnected(id, { identity, certificateServices, fingerprint, serial, observed: connection.peer.address }, performance.now());
       },
       onStream: (connection, stream) => {
         const control = new ControlChannel(stream, {

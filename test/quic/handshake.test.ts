@@ -25,7 +25,7 @@ t.test('two endpoints complete a handshake with Retry, and both know the other b
   t.same(far.calls, ['start', 'established']);
   const identities = [near, far].map(({ connection }) => readCertificateIdentity(connection!.quic.peerCertificate()!));
   t.match(identities, [{ ok: true, identity: { role: 'relay', name: 'relay-1' } }, { ok: true, identity: { role: 'agent', name: 'alice' } }]);
-  t.same(far.connection!.peerAddress, pair.client.local);
+  t.same(far.connection!.peer.address, pair.client.local);
   t.equal(pair.server.drops.retry_token_invalid, 0);
   t.same(PACKET_DROP_REASONS.map((reason) => pair.server.drops[reason]), PACKET_DROP_REASONS.map(() => 0));
 });
@@ -36,7 +36,7 @@ for (const host of ['::1', '::']) {
     const near = new Recorder();
     pair.client.connect({ host: '::1', port: pair.server.local.port }, 'relay-1.relay.corp.example', outerClient(), near);
     await near.established();
-    t.equal(pair.accepted[0]!.connection!.peerAddress.host, '::1');
+    t.equal(pair.accepted[0]!.connection!.peer.address.host, '::1');
   });
 }
 
@@ -45,7 +45,7 @@ t.test('a server bound to :: serves an IPv4 client too', async (t) => {
   const near = new Recorder();
   pair.client.connect({ host: '::ffff:127.0.0.1', port: pair.server.local.port }, 'relay-1.relay.corp.example', outerClient(), near);
   await near.established();
-  t.equal(pair.accepted[0]!.connection!.peerAddress.host, '::ffff:127.0.0.1');
+  t.equal(pair.accepted[0]!.connection!.peer.address.host, '::ffff:127.0.0.1');
 });
 
 const foreign = createAuthority({ trustDomain: TRUST_DOMAIN });

@@ -65,10 +65,10 @@ t.test('ids are renewed a hundred times under loss, in the midst of a transfer, 
   const old = Buffer.from(connection.quic.destinationId()).toString('latin1');
   for (const side of [connection, far.connection!]) {
     let burst = 0;
-    while (side.renewDestinationId()) burst++;
+    while (side.peer.renewDestinationId()) burst++;
     t.equal(burst, 7, 'as many at once as there are spare ones');
   }
-  while (renewals < 100) await eventually(() => [connection, far.connection!].some((side) => side.renewDestinationId() && ++renewals > 0));
+  while (renewals < 100) await eventually(() => [connection, far.connection!].some((side) => side.peer.renewDestinationId() && ++renewals > 0));
   await eventually(() => received?.length === bytes.length);
   t.ok(received!.bytes.equals(bytes));
   t.equal(near.end ?? far.end, undefined);
@@ -186,13 +186,13 @@ t.test('a client whose address changes seven times keeps its connection, and the
     allowed += payload.length / 16;
     push();
     await far.until(() => far.count('migrated') >= move);
-    t.same(far.connection!.peerAddress, address);
+    t.same(far.connection!.peer.address, address);
   }
   allowed = payload.length;
   push();
   await far.until(() => collector!.isFinished);
   t.ok(collector!.bytes.equals(payload), 'every byte in its place');
-  t.equal(far.connection!.path.from.port, clientSocket.external.port);
+  t.equal(far.connection!.peer.path.from.port, clientSocket.external.port);
   t.equal(server.connectionCount, 1);
 });
 

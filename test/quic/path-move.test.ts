@@ -59,7 +59,7 @@ t.test('what was lost on the path that a connection left is found and sent again
       maxConnections: 1,
       accept: () =>
         new Recorder({
-          onMigrated: (connection, before) => void setTimeout(() => connection.recoverFrom(before), 50),
+          onMigrated: (connection, before) => void setTimeout(() => connection.peer.recoverFrom(before), 50),
           onStream: (_connection, stream) => {
             const push = (): void => {
               for (let taken = 1; taken > 0 && sent < BYTES; sent += taken) taken = stream.write(chunk.subarray(0, Math.min(chunk.length, BYTES - sent)), false);
@@ -75,8 +75,8 @@ t.test('what was lost on the path that a connection left is found and sent again
   const recorder = new Recorder();
   const connection = client.connect(FIRST, SERVICE_SERVER_NAME, innerClient(), recorder);
   await recorder.established();
-  await eventually(() => connection.probePath(SECOND));
-  await eventually(() => connection.isPathValidated(SECOND));
+  await eventually(() => connection.peer.probe(SECOND));
+  await eventually(() => connection.peer.isValidated(SECOND));
 
   let received = 0;
   const stream = connection.openStream()!;
@@ -89,10 +89,10 @@ t.test('what was lost on the path that a connection left is found and sent again
   await eventually(() => received > BYTES / 8);
   far.loses = FIRST.host;
   await eventually(() => far.lost >= PACKETS);
-  t.equal(connection.migrate(SECOND), true);
+  t.equal(connection.peer.migrate(SECOND), true);
   await eventually(() => connection.quic.activePath()?.peer.host === SECOND.host && far.lastHost === SECOND.host);
   far.loses = undefined;
-  connection.recoverFrom(FIRST);
+  connection.peer.recoverFrom(FIRST);
   await eventually(() => received === BYTES);
   t.equal(sent, BYTES);
   t.equal(connection.hasEnded, false);

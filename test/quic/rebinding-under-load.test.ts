@@ -66,7 +66,7 @@ t.test(`${CONNECTIONS * ROUNDS} changes of address, 1 % loss, both ways under lo
   for (const { endpoint, recorder } of clients) {
     const connection = endpoint.connect(server.local, RELAY_SERVER_NAME, outerClient(), recorder);
     await Promise.all([recorder.established(), eventually(() => recorders[near.length]?.connection?.isEstablished === true)]);
-    connection.answerChallenges(recorders[near.length]!.connection!.addressKey!);
+    connection.peer.answerChallenges(recorders[near.length]!.connection!.peer.addressKey!);
     near.push(connection);
     count(connection.openStream()!);
     counting.at(-1)!.write();
@@ -76,7 +76,7 @@ t.test(`${CONNECTIONS * ROUNDS} changes of address, 1 % loss, both ways under lo
   for (let round = 1; round <= ROUNDS; round++) {
     const before = counting.map(({ received }) => received);
     for (const [index, { clientSocket }] of clients.entries()) {
-      if (round % 2 === 0) renewals += Number(near[index]!.renewDestinationId());
+      if (round % 2 === 0) renewals += Number(near[index]!.peer.renewDestinationId());
       clientSocket.rebind();
       for (let n = 0; n < 20; n++) near[index]!.sendDatagram(DATAGRAM);
     }

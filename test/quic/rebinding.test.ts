@@ -42,7 +42,7 @@ const startRoaming = async (t: Test, { answers = true }: { readonly answers?: bo
   const recorder = new Recorder();
   const connection = client.connect(SERVER, RELAY_SERVER_NAME, outerClient(), recorder);
   await Promise.all([recorder.established(), accepted.established()]);
-  if (answers) connection.answerChallenges(accepted.connection!.addressKey!);
+  if (answers) connection.peer.answerChallenges(accepted.connection!.peer.addressKey!);
   const stream = connection.openStream()!;
   const received = new StreamCollector(stream);
   stream.write(Buffer.from('go'), false);
@@ -76,7 +76,7 @@ t.test(`a connection goes on through ${MOVES} changes of its client's address, e
     // Acknowledgements of what is under way, or this: the server hears of it by a packet.
     connection.ping();
     await eventually(() => accepted.count('migrated') === move);
-    t.same(accepted.connection!.peerAddress, address);
+    t.same(accepted.connection!.peer.address, address);
     if (received.length < BYTES) await eventually(() => received.length > before);
   }
   await eventually(() => received.length === BYTES);
@@ -150,7 +150,7 @@ t.test('nothing but challenges goes to an address that does not answer, and the 
   t.ok(toVictim.length > 0, `${toVictim.length} challenges`);
   t.ok(toVictim.every((transit) => isCheck(transit) && transit.packet.length === ADDRESS_CHECK_BYTES), 'and nothing else');
   t.ok(toVictim.length <= spent / 25 + 1, `at most one in 25 ms, in ${spent.toFixed(0)} ms`);
-  t.same(accepted.connection!.peerAddress, HOME);
+  t.same(accepted.connection!.peer.address, HOME);
   t.equal(accepted.count('migrated'), 0);
   t.equal(connection.hasEnded, false);
 });
@@ -162,7 +162,7 @@ t.test('a client that renews its id before it moves is not known again by the id
   const sentTo = addresses.map(() => new Set<string>());
   const before = new Set<string>();
   for (const [n, address] of addresses.entries()) {
-    await eventually(() => connection.renewDestinationId());
+    await eventually(() => connection.peer.renewDestinationId());
     moveTo(address);
     let hasMoved = false;
     near.onTransit = ({ packet }) => (sentFrom[n]!.add(idOf(packet)), (hasMoved = true), false);
@@ -190,7 +190,7 @@ t.test('a late packet under the id that the packet before it retired is dropped,
   await eventually(() => held.length > 0);
   const [late] = held;
   held.length = 0;
-  t.ok(connection.renewDestinationId());
+  t.ok(connection.peer.renewDestinationId());
   await eventually(() => held.length > 0);
   t.not(idOf(held[0]!), idOf(late!));
   near.onTransit = () => false;
@@ -239,7 +239,7 @@ t.test('a response counts from the address that was asked, once, with the right 
     const before = server.drops.address_check_invalid;
     far.deliver([Buffer.from(packet)], from);
     t.equal(server.drops.address_check_invalid, before + 1, why);
-    t.same(accepted.connection!.peerAddress, HOME, why);
+    t.same(accepted.connection!.peer.address, HOME, why);
   };
   refuse(response, { host: '203.0.113.1', port: 8 }, 'another host');
   refuse(response, { host: next.host, port: 9 }, 'another port');
@@ -255,7 +255,7 @@ t.test('a response counts from the address that was asked, once, with the right 
   stranger.fill(0xee, 1, 17);
   refuse(stranger, next, 'an id of no connection');
   far.deliver([Buffer.from(response)], next);
-  t.same(accepted.connection!.peerAddress, next, 'the right one');
+  t.same(accepted.connection!.peer.address, next, 'the right one');
   const before = server.drops.address_check_invalid;
   far.deliver([Buffer.from(response)], next);
   t.equal(server.drops.address_check_invalid, before + 1, 'once');
@@ -300,5 +300,5 @@ t.test('a client that has no key yet stays where it was', async (t) => {
   far.onTransit = (transit) => isCheck(transit) && ++challenges > 0;
   connection.ping();
   await eventually(() => challenges > 1);
-  t.same(accepted.connection!.peerAddress, HOME);
+  t.same(accepted.connection!.peer.address, HOME);
 });

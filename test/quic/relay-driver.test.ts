@@ -134,7 +134,7 @@ t.test('of a name with several addresses the first that answers is taken, and no
   driver.pump();
   await eventually(() => machine.established === 1);
   t.ok(performance.now() - started >= 2 * NEXT_ADDRESS_MS, 'each had its time before the next');
-  t.same(driver.outer(0)?.peerAddress, pair.server.local);
+  t.same(driver.outer(0)?.peer.address, pair.server.local);
   await eventually(() => openSockets() === 1);
   t.same(machine.disconnects, []);
 });
@@ -146,7 +146,7 @@ t.test('an address that fails makes way for the next at once, and a refusal is w
   machine.dial();
   driver.pump();
   await eventually(() => machine.established === 1);
-  t.same(driver.outer(0)?.peerAddress, right.server.local);
+  t.same(driver.outer(0)?.peer.address, right.server.local);
 
   const silent = await openPlainSocket({ host: '127.0.0.1', port: 0 });
   t.teardown(() => silent.close());
@@ -213,7 +213,7 @@ t.test('a relay is heard once for each ping, and junk from its address is not it
   ping(false);
   const [id] = driver.outer(0)!.ids;
   const junk = Buffer.concat([Buffer.of(0x40), Buffer.from(id!, 'latin1'), randomBytes(60)]);
-  const { host, port } = accepted.connection!.peerAddress;
+  const { host, port } = accepted.connection!.peer.address;
   const receivedBefore = received;
   for (let n = 0; n < 10; n++) socket.sendRun(junk, junk.length, junk.length, host, port);
   await eventually(() => received >= receivedBefore + 10);

@@ -137,7 +137,7 @@ export class RelayDriver<Extra extends Command> {
     if (!stream) return this.#fail(attempt, { code: 'protocol_error', reason: 'the relay allows no control stream' });
     attempt.control = new ControlChannel(stream, {
       onMessage: (message) => {
-        if (message.type === 'helloAck' && message.addressKey) connection.answerChallenges(message.addressKey);
+        if (message.type === 'helloAck' && message.addressKey) connection.peer.answerChallenges(message.addressKey);
         machine.handleControl(link, message, performance.now());
       },
       onFault: (fault) => machine.handleControlFault(link, fault, performance.now()),
@@ -156,7 +156,7 @@ export class RelayDriver<Extra extends Command> {
     const connection = attempt?.dial.connection;
     if (!connection) return;
     attempt.heardBefore = connection.quic.packetsReceived();
-    if (renewsId) connection.renewDestinationId();
+    if (renewsId) connection.peer.renewDestinationId();
     connection.ping();
   }
 

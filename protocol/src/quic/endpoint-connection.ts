@@ -1,19 +1,17 @@
-// One QUIC connection at an endpoint: its datagrams, addresses and life cycle, turned into handler calls; its streams are
-// connection-streams.ts. The endpoint feeds it packets and flushes it; it does no I/O of its own.
+// One QUIC connection at an endpoint: its datagrams and life cycle, turned into handler calls; its streams are connection-streams.ts,
+// its peer's address peer-path.ts. The endpoint feeds it packets and flushes it; it does no I/O of its own.
 
 import { readCertificateIdentity } from '../config/certificate-identity.js';
 import { failureNumber, failureMeaning, type FailureCode } from '../failure-codes.js';
-import { isSameAddress, type SocketAddress } from '../udp/datagram-socket.js';
+import type { SocketAddress } from '../udp/datagram-socket.js';
 import { clipText } from '../wire/clip-text.js';
 import { AckDebt } from './ack-debt.js';
-import { AddressCheckKind, readAddressCheck } from './address-check.js';
-import { AddressMoves } from './address-moves.js';
 import type { Place } from './admission.js';
 import { MAX_REASON_LENGTH, readConnectionEnd, type ConnectionEnd } from './connection-end.js';
 import type { ConnectionFamily } from './connection-families.js';
 import { ConnectionStreams, type StreamsHost } from './connection-streams.js';
 import type { ConnectionTable } from './connection-table.js';
-import { LeftPaths } from './left-paths.js';
+import { PeerPath, type PathHost } from './peer-path.js';
 import { RECEIVE_QUEUE_DATAGRAMS, type DatagramOutcome, type PathInfo, type QuicConnection } from './port.js';
 import type { QuicStream } from './quic-stream.js';
 import { TimerFiling, type TimerEntry } from './timer-wheel.js';
@@ -67,9 +65,10 @@ export interface ConnectionOwner {
   receive(connection: EndpointConnection, packet: Buffer, path: PathInfo): void;
 }
 
-export class EndpointConnection implements TimerEntry, StreamsHost {
+export class EndpointConnection implements TimerEntry, StreamsHost, PathHost {
   readonly quic: QuicConnection;
   readonly isServer: boolean;
+  readonly peer: PeerPath;
   readonly #owner: ConnectionOwner;
   readonly #handler: ConnectionHandler;
   readonly #streams: ConnectionStreams;
@@ -91,19 +90,6 @@ export class EndpointConnection implements TimerEntry, StreamsHost {
   isTouched = false;
   /** Something came from the peer, be it a Retry. */
   hasHeard = false;
-  /** Where the peer is, as far as it has proved. */
-  peerAddress: SocketAddress;
-  /** The path that QUIC is told packets come on: where the peer is, or at a roaming endpoint where it was at first. */
-  path: PathInfo;
-  sawOtherPath = false;
-  /** At a server whose client has moved between QUIC's paths. */
-  leftPaths: LeftPaths | undefined;
-  /** At a roaming endpoint's server, once the handshake is complete: before that a client does not move (RFC 9000 §9). */
-  moves: AddressMoves | undefined;
-  /** At the client of one: what challenges are answered with. */
-  #addressKey: Uint8Array<ArrayBuffer> | undefined;
-  /** Where the peer was before a move that the handler has yet to hear of. */
-  #movedFrom: SocketAddress | undefined;
   readonly ids = new Set<string>();
   /** Of ours, that of the last packet with a short header. */
   idInUse = '';
@@ -115,11 +101,12 @@ export class EndpointConnection implements TimerEntry, StreamsHost {
   /** At a server that can take back its connections after a restart. */
   family: ConnectionFamily | undefined;
 
+  readonly #tellMove = (before: SocketAddress): void => this.#handler.onMigrated?.(this, before);
+
   constructor(quic: QuicConnection, isServer: boolean, path: PathInfo, owner: ConnectionOwner, handler: ConnectionHandler) {
     this.quic = quic;
     this.isServer = isServer;
-    this.path = path;
-    this.peerAddress = path.from;
+    this.peer = new PeerPath(path, this);
     this.#owner = owner;
     this.#handler = handler;
     this.#streams = new ConnectionStreams(this);
@@ -190,67 +177,9 @@ export class EndpointConnection implements TimerEntry, StreamsHost {
     return this.#handler.acceptsPath?.(this, host) ?? true;
   }
 
-  /** Secret of the two ends, which the server makes up: what challenges of an address and their responses are known by. */
-  get addressKey(): Uint8Array<ArrayBuffer> | undefined {
-    return this.moves?.key ?? this.#addressKey;
-  }
-
-  /** At a client: from now on challenges are answered, with the key that the server gave. */
-  answerChallenges(key: Uint8Array<ArrayBuffer>): void {
-    this.#addressKey = key;
-  }
-
-  /** For the endpoint: the nonce to answer a challenge with; undefined for one that is none, or did not come from the peer. */
-  readChallenge(packet: Buffer, host: string, port: number): Buffer | undefined {
-    if (!this.#addressKey || !isSameAddress(this.peerAddress, { host, port })) return undefined;
-    return readAddressCheck(AddressCheckKind.challenge, packet, this.#addressKey);
-  }
-
-  /** For the endpoint: the client has proved to be at `address`. What QUIC had under way may be lost, and a ping has it look. */
-  moveTo(address: SocketAddress): void {
-    this.#movedFrom ??= this.peerAddress;
-    this.peerAddress = address;
-    this.ping();
-  }
-
-  /**
-   * After a move, for as long as the old address works: has QUIC notice what was lost there. quiche 0.18 finds a
-   * loss only by a later packet of the same path that is acknowledged (measured: without one, a window full of
-   * lost packets stops the connection for good), and a challenge is such a packet.
-   */
-  recoverFrom(before: SocketAddress): void {
-    if (!this.#ended) this.probePath(before);
-  }
-
-  /** Finds out whether the peer is reached at another address too; `isPathValidated` tells. False when it cannot be tried. */
-  probePath(peer: SocketAddress): boolean {
-    const started = this.quic.probePath(this.path.to, peer);
-    this.markDirty();
-    return started;
-  }
-
-  isPathValidated(peer: SocketAddress): boolean {
-    return this.quic.isPathValidated(this.path.to, peer);
-  }
-
-  /** Moves to an address that `isPathValidated`; streams go on where they are. */
-  migrate(peer: SocketAddress): boolean {
-    if (!this.quic.migrate(this.path.to, peer)) return false;
-    this.path = { from: peer, to: this.path.to };
-    this.peerAddress = peer;
-    // The peer moves when it sees a packet that is no probe.
-    this.ping();
-    return true;
-  }
-
-  /**
-   * Has packets carry another of the peer's connection ids from now on, so that whoever sees those before and those after at
-   * different places of the network cannot tell by the id that they are one connection's (RFC 9000 §9.5). False when there is none to spare.
-   */
-  renewDestinationId(): boolean {
-    const isRenewed = !this.#ended && this.quic.renewDestinationId();
-    if (isRenewed) this.markDirty();
-    return isRenewed;
+  /** For the peer's path: a packet that was kept back. */
+  receive(packet: Buffer, path: PathInfo): void {
+    this.#owner.receive(this, packet, path);
   }
 
   /** Keeps the connection from idling out. */
@@ -322,7 +251,7 @@ export class EndpointConnection implements TimerEntry, StreamsHost {
       broughtPayload &&
       this.#ackDebt.mayWait &&
       this.isLive &&
-      !this.sawOtherPath &&
+      !this.peer.sawOther &&
       !this.#streams.isHeldBack &&
       this.quic.datagramsToSend() === 0
     );
@@ -359,7 +288,7 @@ export class EndpointConnection implements TimerEntry, StreamsHost {
     if (this.isLive) this.#deliverDatagrams();
     if (this.isLive && quic.isReadable()) this.#deliverReadable();
     if (this.isLive) this.#streams.deliverWritable();
-    if (this.isLive) this.#deliverPathChanges();
+    if (this.isLive) this.peer.deliverMoves(this.#tellMove);
     this.#streams.settleAcknowledged();
     if (!this.#ended) this.#handler.onDelivered?.(this);
   }
@@ -410,7 +339,7 @@ export class EndpointConnection implements TimerEntry, StreamsHost {
       return;
     }
     this.#established = true;
-    if (this.isServer && this.#owner.isRoaming) this.moves = new AddressMoves();
+    if (this.isServer && this.#owner.isRoaming) this.peer.allowMoves();
     this.#owner.noticeEstablished(this);
     this.#owner.table.provision(this);
     this.#handler.onEstablished(this);
@@ -429,41 +358,11 @@ export class EndpointConnection implements TimerEntry, StreamsHost {
     this.#streams.deliverReadable();
   }
 
-  #deliverPathChanges(): void {
-    const before = this.#movedFrom;
-    if (before) {
-      this.#movedFrom = undefined;
-      if (!isSameAddress(before, this.peerAddress)) this.#handler.onMigrated?.(this, before);
-    }
-    if (!this.sawOtherPath) return;
-    const from = this.quic.pollPeerMigrated();
-    if (from) this.#noticeMove(from);
-  }
-
-  #noticeMove(from: SocketAddress): void {
-    const before = this.path;
-    // There and back, for the sake of what was lost: left-paths.ts.
-    if (isSameAddress(from, before.from)) return;
-    this.sawOtherPath = false;
-    this.path = { from, to: before.to };
-    this.peerAddress = from;
-    if (this.isServer) {
-      this.leftPaths ??= new LeftPaths({
-        ping: () => this.ping(),
-        receive: (packet, path) => this.#owner.receive(this, packet, path),
-        expected: () => this.path,
-        isValidated: ({ from }) => this.isPathValidated(from),
-      });
-      this.leftPaths.add(before);
-    }
-    this.#handler.onMigrated?.(this, before.from);
-  }
-
   /** Tells every stream and then the handler, whatever any of them throws. */
   #end(end: ConnectionEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.leftPaths?.stop();
+    this.peer.stop();
     this.#streams.end(end.code, (run) => this.#contain(run));
     this.#contain(() => this.#handler.onEnd(this, end));
     this.#owner.noticeEnd(this, end);

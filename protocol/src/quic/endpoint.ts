@@ -136,28 +136,29 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
       return;
     }
     if (connection.idInUse !== id && !isLong && !connection.takesId(id)) return this.#drop('unknown_connection');
-    const { peerAddress } = connection;
-    if (peerAddress.port !== port || peerAddress.host !== host) return this.#receiveFromElsewhere(connection, packet, { host, port });
-    if (connection.leftPaths !== undefined && !isLong && connection.leftPaths.keeps(packet)) return;
-    this.#feed(connection, packet, connection.path);
+    const { peer } = connection;
+    if (peer.address.port !== port || peer.address.host !== host) return this.#receiveFromElsewhere(connection, packet, { host, port });
+    if (peer.left !== undefined && !isLong && peer.left.keeps(packet)) return;
+    this.#feed(connection, packet, peer.path);
   }
 
   /** A client may have moved, or somebody sends on what it sent: QUIC takes what it can decrypt and has not seen before, wherever it comes from. */
   #receiveFromElsewhere(connection: EndpointConnection, packet: Buffer, address: SocketAddress): void {
     if (!this.isRoaming) {
       if (!connection.acceptsPath(address.host)) return this.#drop('path_refused');
-      connection.sawOtherPath = true;
+      connection.peer.sawOther = true;
       return this.#feed(connection, packet, { from: address, to: this.local });
     }
-    const { moves, quic } = connection;
+    const { peer, quic } = connection;
+    const { moves } = peer;
     if (!moves) return this.#drop('path_refused');
     const now = performance.now();
-    if (!moves.isDue(now)) return this.#feed(connection, packet, connection.path);
+    if (!moves.isDue(now)) return this.#feed(connection, packet, peer.path);
     const before = quic.packetsReceived();
-    this.#feed(connection, packet, connection.path);
+    this.#feed(connection, packet, peer.path);
     if (connection.hasEnded || quic.packetsReceived() === before) return;
     // The challenge is the first that is sent there.
-    if (!moves.isOpen(address, now)) connection.renewDestinationId();
+    if (!moves.isOpen(address, now)) peer.renewDestinationId();
     this.#sendAddressCheck(AddressCheckKind.challenge, connection, moves.challenge(address, now), address);
   }
 
@@ -166,18 +167,18 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     const connection = id === undefined ? undefined : this.table.find(id);
     if (!connection || connection.hasEnded) return this.#drop('address_check_invalid');
     if (connection.isServer) {
-      const address = connection.moves?.handleResponse(packet, host, port, performance.now());
+      const address = connection.peer.moves?.handleResponse(packet, host, port, performance.now());
       if (!address) return this.#drop('address_check_invalid');
-      connection.moveTo(address);
+      connection.peer.moveTo(address);
       return this.#touch(connection);
     }
-    const nonce = connection.readChallenge(packet, host, port);
+    const nonce = connection.peer.readChallenge(packet, host, port);
     if (!nonce) return this.#drop('address_check_invalid');
-    this.#sendAddressCheck(AddressCheckKind.response, connection, nonce, connection.peerAddress);
+    this.#sendAddressCheck(AddressCheckKind.response, connection, nonce, connection.peer.address);
   }
 
   #sendAddressCheck(kind: AddressCheckKind, connection: EndpointConnection, nonce: Uint8Array, { host, port }: SocketAddress): void {
-    const key = connection.addressKey;
+    const key = connection.peer.addressKey;
     const length = key && writeAddressCheck(kind, connection.quic.destinationId(), nonce, key, this.#runs.buffer);
     if (length !== undefined) this.#runs.sendOne(length, host, port);
   }
@@ -218,7 +219,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
 
   /** Where everything goes, if it is not QUIC that knows. */
   #fixedAddress(connection: EndpointConnection): SocketAddress | undefined {
-    return this.isRoaming ? connection.peerAddress : undefined;
+    return this.isRoaming ? connection.peer.address : undefined;
   }
 
   noticeEnd(connection: EndpointConnection, { code }: ConnectionEnd): void {
@@ -346,8 +347,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   #receiveStray(id: string, packet: Buffer, host: string, port: number): void {
     const [only] = this.table;
     if (this.#server) this.resets?.handleStray(packet, host, port, performance.now());
-    else if (only && this.table.size === 1 && !this.table.isRetired(id) && isSameAddress(only.peerAddress, { host, port })) {
-      only.quic.receive(packet, only.path);
+    else if (only && this.table.size === 1 && !this.table.isRetired(id) && isSameAddress(only.peer.address, { host, port })) {
+      only.quic.receive(packet, only.peer.path);
       if (only.quic.isClosed()) return this.#touch(only);
     }
     this.#drop('unknown_connection');
