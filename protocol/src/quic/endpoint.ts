@@ -1,33 +1,30 @@
-// A QUIC endpoint on one datagram socket: connection table, stateless Retry, one timer wheel, flushes.
+// A QUIC endpoint on one datagram socket: connection table, stateless Retry, who is accepted, what is dropped.
 // The thin driver between sockets and connections; what the bytes mean is its handlers' business.
 //
 // One turn, for each batch of packets the socket has:
 //   1 onPacket    connection id → connection, or Initial → Retry / accept, or a counted drop;
 //                 delivers ahead of the batch's end what QUIC might not have room to hold until then
-//   2 onBatchEnd  each touched connection delivers streams and datagrams to its handler
+//   2 onBatchEnd  each touched connection delivers streams and datagrams to its handler (endpoint-turns.ts)
 //   3 flush       each dirty connection's packets leave in runs to one address; its deadline is filed
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import type { FailureCode } from '../failure-codes.js';
-import { ACK_DELAY_MS } from './ack-debt.js';
 import { ADDRESS_CHECK, addressCheckDestination, AddressCheckKind, writeAddressCheck } from './address-check.js';
 import { isSameAddress, type DatagramReceiver, type DatagramSocket, type SocketAddress } from '../udp/datagram-socket.js';
 import type { ConnectionEnd } from './connection-end.js';
 import { EndpointConnection, type ConnectionHandler, type ConnectionOwner } from './endpoint-connection.js';
 import type { EndpointInit, ServerChanges, ServerInit } from './endpoint-init.js';
+import { EndpointTurns } from './endpoint-turns.js';
 import { CONNECTION_ID_BYTES, ConnectionTable, randomConnectionId } from './connection-table.js';
 import { FirstContact, type FirstInitial } from './first-contact.js';
 import { FIXED_BIT, LONG_HEADER_BIT, longHeaderDestination } from './long-header.js';
-import { scheduleLateTurn, type LateTurn } from './late-turns.js';
 import { createPacketDrops, type PacketDropReason, type PacketDrops } from './packet-drops.js';
 import { PacketRuns } from './packet-runs.js';
 import type { PathInfo, QuicConfig } from './port.js';
 import { acceptQuic, connectQuic } from './quiche-adapter.js';
 import { ServerHandshakes, type HandshakeCounts } from './server-handshakes.js';
 import { StatelessResets } from './stateless-resets.js';
-import { TimerWheel } from './timer-wheel.js';
-import { WheelTimer } from './wheel-timer.js';
 import type { WorkerPlace } from '../wire/control-messages.js';
 
 /** Of the last packet of each connection when its endpoint closes: at 1 % loss one in a million peers misses all three. */
@@ -48,14 +45,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   readonly #runs: PacketRuns;
   readonly #firstContact: FirstContact;
   readonly #handshakes = new ServerHandshakes();
-  readonly #wheel: TimerWheel<EndpointConnection>;
-  turnAt: number;
+  readonly #turns: EndpointTurns;
   #liveCount = 0;
-  #touched: EndpointConnection[] = [];
-  #dirty: EndpointConnection[] = [];
-  #inTurn = false;
-  #turnDue = false;
-  readonly #timer: WheelTimer<EndpointConnection>;
   #closedWith: FailureCode | undefined;
   #whenEmpty: (() => void)[] = [];
 
@@ -64,14 +55,21 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     this.isRoaming = isRoaming;
     this.#server = server;
     this.#onHandlerError = onHandlerError;
-    this.turnAt = performance.now();
     this.#runs = new PacketRuns(socket);
     this.table = new ConnectionTable(server?.worker);
-    this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, this.turnAt, server.worker, server.resets);
+    this.resets = server?.resetKey && new StatelessResets(server.resetKey, this.#runs, performance.now(), server.worker, server.resets);
     this.#firstContact = new FirstContact(this.#runs, server ?? { retry: true }, this.resets?.firstId);
-    this.#wheel = new TimerWheel(this.turnAt);
-    this.#timer = new WheelTimer(this.#wheel, () => this.#advanceTimers());
+    this.#turns = new EndpointTurns({
+      flush: (connection) => this.flush(connection),
+      isInTable: (connection) => this.table.has(connection),
+      remove: (connection) => this.#remove(connection),
+      noticeHandlerError: onHandlerError,
+    });
     socket.start(this);
+  }
+
+  get turnAt(): number {
+    return this.#turns.at;
   }
 
   get local(): SocketAddress {
@@ -170,7 +168,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
       const address = connection.peer.moves?.handleResponse(packet, host, port, performance.now());
       if (!address) return this.#drop('address_check_invalid');
       connection.peer.moveTo(address);
-      return this.#touch(connection);
+      return this.#turns.touch(connection);
     }
     const nonce = connection.peer.readChallenge(packet, host, port);
     if (!nonce) return this.#drop('address_check_invalid');
@@ -185,8 +183,8 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
 
   #feed(connection: EndpointConnection, packet: Buffer, path: PathInfo): void {
     if (!connection.quic.receive(packet, path)) this.#drop('rejected');
-    else if (connection.noticeReceived(packet.length)) this.#deliverEarly(connection);
-    this.#touch(connection);
+    else if (connection.noticeReceived(packet.length)) this.#turns.deliverEarly(connection);
+    this.#turns.touch(connection);
   }
 
   receive(connection: EndpointConnection, packet: Buffer, path: PathInfo): void {
@@ -196,17 +194,11 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   }
 
   onBatchEnd(): void {
-    this.#turn();
+    this.#turns.run();
   }
 
   markDirty(connection: EndpointConnection): void {
-    if (connection.isDirty) return;
-    connection.isDirty = true;
-    this.#dirty.push(connection);
-    if (!this.#inTurn && !this.#turnDue) {
-      this.#turnDue = true;
-      scheduleLateTurn(this.#lateTurn);
-    }
+    this.#turns.markDirty(connection);
   }
 
   noticeEstablished(connection: EndpointConnection): void {
@@ -240,6 +232,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   async close(code: FailureCode): Promise<void> {
     if (this.#closedWith) return;
     this.#closedWith = code;
+    this.#turns.stop();
     const repeats: (() => void)[] = [];
     for (const connection of this.table) {
       const isOver = connection.hasEnded;
@@ -249,7 +242,6 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
       if (!isOver) repeats.push(repeat);
       this.#remove(connection);
     }
-    this.#timer.stop();
     for (let copy = 0; copy < FAREWELL_COPIES && repeats.length > 0; copy++) {
       await setTimeout(FAREWELL_GAP_MS);
       for (const repeat of repeats) repeat();
@@ -263,82 +255,6 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
-  readonly #lateTurn: LateTurn = {
-    flush: () => {
-      this.#turnDue = false;
-      this.#flushAll();
-    },
-    settle: () => this.#timer.arm(),
-  };
-
-  #turn(): void {
-    this.#flushAll();
-    if (!this.#inTurn) this.#timer.arm();
-  }
-
-  #flushAll(): void {
-    if (this.#closedWith || this.#inTurn) return;
-    this.#inTurn = true;
-    this.turnAt = performance.now();
-    const touched = this.#touched;
-    this.#touched = [];
-    for (const connection of touched) {
-      connection.isTouched = false;
-      this.#deliver(connection);
-      if (!connection.isDirty && connection.mayPutOffFlush()) this.#wheel.schedule(connection, Math.min(connection.due, this.turnAt + ACK_DELAY_MS));
-      else {
-        connection.replaceRetiredIds();
-        this.markDirty(connection);
-      }
-    }
-    // Handlers of one connection may dirty another; a flush may end a connection. Both append here.
-    for (let i = 0; i < this.#dirty.length; i++) this.#settle(this.#dirty[i]!);
-    this.#dirty = [];
-    this.#inTurn = false;
-  }
-
-  /** Handlers may throw: that is their connection's end and nobody else's. */
-  #deliver(connection: EndpointConnection): void {
-    try {
-      connection.deliver();
-    } catch (error) {
-      this.noticeHandlerError(error);
-      connection.abandon('internal_error');
-    }
-  }
-
-  /** Before the batch is read; what it leads to is flushed at the batch's end all the same. */
-  #deliverEarly(connection: EndpointConnection): void {
-    const wasInTurn = this.#inTurn;
-    this.#inTurn = true;
-    this.turnAt = performance.now();
-    this.#deliver(connection);
-    this.#inTurn = wasInTurn;
-  }
-
-  #flush(connection: EndpointConnection): void {
-    this.flush(connection);
-    try {
-      connection.noticeFlushed();
-    } catch (error) {
-      this.noticeHandlerError(error);
-      connection.abandon('internal_error');
-    }
-  }
-
-  /** Flushes a connection, notices its end, files its deadline, forgets it when QUIC is done with it. */
-  #settle(connection: EndpointConnection): void {
-    connection.isDirty = false;
-    if (!this.table.has(connection)) return;
-    const { quic } = connection;
-    this.#flush(connection);
-    if (connection.applyPendingClose()) this.flush(connection);
-    connection.checkEnd();
-    if (connection.hasEnded && quic.isClosed()) return this.#remove(connection);
-    // The binding truncates to whole milliseconds: one more, or the timer would come early and spin.
-    this.#wheel.schedule(connection, Math.min(performance.now() + quic.timeoutMs() + 1, connection.handshakeDue));
-  }
-
   /**
    * A short header with an id that leads nowhere. At a server perhaps of a connection that a crash took, and answered. At
    * a client perhaps that answer: its id is random, and QUIC looks for the token in what it cannot decrypt. A late packet
@@ -349,16 +265,9 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
     if (this.#server) this.resets?.handleStray(packet, host, port, performance.now());
     else if (only && this.table.size === 1 && !this.table.isRetired(id) && isSameAddress(only.peer.address, { host, port })) {
       only.quic.receive(packet, only.peer.path);
-      if (only.quic.isClosed()) return this.#touch(only);
+      if (only.quic.isClosed()) return this.#turns.touch(only);
     }
     this.#drop('unknown_connection');
-  }
-
-  #touch(connection: EndpointConnection): void {
-    if (connection.isTouched) return;
-    connection.isTouched = true;
-    connection.hasHeard = true;
-    this.#touched.push(connection);
   }
 
   #receiveUnknown(packet: Buffer, host: string, port: number): EndpointConnection | undefined {
@@ -417,7 +326,7 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
   }
 
   #remove(connection: EndpointConnection): void {
-    this.#wheel.schedule(connection, Infinity);
+    this.#turns.forget(connection);
     this.table.remove(connection);
     this.#handshakes.release(connection);
     if (connection.family) this.resets?.forget(connection.family);
@@ -425,22 +334,6 @@ export class Endpoint implements DatagramReceiver, ConnectionOwner {
 
   #drop(reason: PacketDropReason): undefined {
     this.drops[reason]++;
-  }
-
-  #advanceTimers(): void {
-    this.#inTurn = true;
-    const now = performance.now();
-    this.turnAt = now;
-    this.#wheel.advance(now, (connection) => {
-      connection.handleTimer();
-      this.#deliver(connection);
-      connection.replaceRetiredIds();
-      connection.checkEnd();
-      if (connection.handshakeDue <= now) connection.abandon('handshake_timeout');
-      this.markDirty(connection);
-    });
-    this.#inTurn = false;
-    this.#turn();
   }
 }
 
