@@ -1,21 +1,22 @@
 // agent.yaml and the files it names, loaded and checked, at the start and at every reload; and what in it is allowed but
 // deserves a word.
 
-import { formatHostPort, healthNeedsRestart, isLoopback, loadClientSettings, loadConfig, loadHealthSettings, type LoadedClientSettings } from '@ztna/protocol';
+import { formatHostPort, healthNeedsRestart, isLoopback, loadClientSettings, loadConfig, loadHealthSettings, withFiles, type ClientSettings, type ReloadableSettings } from '@ztna/protocol';
 import { isDeepStrictEqual } from 'node:util';
 import { agentSchema, type AgentConfig } from './agent-config.js';
 
-export interface AgentSettings extends LoadedClientSettings {
+export interface AgentSettings extends ClientSettings, ReloadableSettings {
   readonly config: AgentConfig;
 }
 
 /** @throws ZtnaError that names the file, the key and what to do */
-export const loadAgentSettings = (path: string): AgentSettings => {
-  const { config, path: absolute } = loadConfig(path, agentSchema);
-  const settings = loadClientSettings('agent', config);
-  const health = config.health && loadHealthSettings(config.health);
-  return { ...settings, config, files: [absolute, ...settings.files, ...(health?.files ?? [])] };
-};
+export const loadAgentSettings = (path: string): AgentSettings =>
+  withFiles(() => {
+    const { config } = loadConfig(path, agentSchema);
+    const settings = loadClientSettings('agent', config);
+    if (config.health) loadHealthSettings(config.health);
+    return { ...settings, config };
+  });
 
 /** Keys that take effect at the next start only. */
 export const needsRestart = ({ config: before }: AgentSettings, { config: after }: AgentSettings): string[] => [

@@ -20,13 +20,14 @@ import {
   serverHealthKeys,
   tlsSection,
   udpMode,
+  withFiles,
   type HealthSettings,
   type Keyring,
   type LogSection,
   type Policy,
+  type ReloadableSettings,
   type Revocations,
   type SocketAddress,
-  type TlsMaterial,
   type UdpMode,
 } from '@ztna/protocol';
 import { isDeepStrictEqual } from 'node:util';
@@ -59,14 +60,15 @@ export const relaySchema = z.strictObject({
   health: z.strictObject(serverHealthKeys(9433)).superRefine(checkHealthGuard).optional(),
 });
 
-export interface RelaySettings {
+export interface RelaySettings extends ReloadableSettings {
   readonly listen: SocketAddress;
   /** 1: the process itself relays. */
   readonly workers: number;
-  readonly tls: TlsMaterial;
   readonly keyring: Keyring;
   readonly policy: Policy;
   readonly revocations: Revocations;
+  /** The file they are from, if any. */
+  readonly denyListPath: string | undefined;
   /** Undefined: none is kept. */
   readonly journalPath: string | undefined;
   readonly retryKey: Buffer | undefined;
@@ -75,32 +77,54 @@ export interface RelaySettings {
   readonly udp: UdpMode;
   readonly log: LogSection;
   readonly health: HealthSettings | undefined;
-  /** Every file that was read: what to watch for a reload. */
-  readonly files: readonly string[];
 }
 
 /** @throws ZtnaError that names the file, the key and what to do */
-export const loadRelaySettings = (path: string): RelaySettings => {
-  const { config, path: absolute } = loadConfig(path, relaySchema);
-  const { tls, keyring, policy, denyList, retryKey } = config;
-  const health = config.health && loadHealthSettings(config.health);
-  return {
-    listen: config.listen,
-    workers: config.workers,
-    tls: loadTlsMaterial(tls, { role: 'relay' }),
-    // Owner-only even without HMAC secrets: whoever can write it can register, and keys get added later.
-    keyring: loadDocument(keyring, parseKeyring, { secret: true }).keyring,
-    policy: loadDocument(policy, parsePolicy).policy,
-    journalPath: journalPath(config.journal, absolute),
-    retryKey: retryKey === undefined ? undefined : readRetryKeyFile(retryKey),
-    drainTimeoutMs: config.drainTimeout,
-    limits: toRelayServerLimits(config.limits),
-    revocations: denyList === undefined ? NOTHING_REVOKED : loadDocument(denyList, parseRevocations).revocations,
-    udp: config.udp,
-    log: config.log,
-    health,
-    files: [absolute, tls.ca, tls.certificate, tls.key, keyring, policy, ...[denyList, retryKey].filter((file) => file !== undefined), ...(health?.files ?? [])],
-  };
+export const loadRelaySettings = (path: string): RelaySettings =>
+  withFiles(() => {
+    const { config, path: absolute } = loadConfig(path, relaySchema);
+    const { tls, keyring, policy, denyList, retryKey } = config;
+    return {
+      listen: config.listen,
+      workers: config.workers,
+      tls: loadTlsMaterial(tls, { role: 'relay' }),
+      // Owner-only even without HMAC secrets: whoever can write it can register, and keys get added later.
+      keyring: loadDocument(keyring, parseKeyring, { secret: true }).keyring,
+      policy: loadDocument(policy, parsePolicy).policy,
+      journalPath: journalPath(config.journal, absolute),
+      retryKey: retryKey === undefined ? undefined : readRetryKeyFile(retryKey),
+      drainTimeoutMs: config.drainTimeout,
+      limits: toRelayServerLimits(config.limits),
+      revocations: readDenyList(denyList),
+      denyListPath: denyList,
+      udp: config.udp,
+      log: config.log,
+      health: config.health && loadHealthSettings(config.health),
+    };
+  });
+
+/**
+ * What must not wait until the whole set of files loads: who is revoked. A policy with a slip of the pen, or a certificate of the
+ * relay's that has run out, keeps nobody in.
+ *
+ * @returns `inForce` with the deny list as it is now; undefined when that is the one in force
+ * @throws ZtnaError when the deny list itself does not load
+ */
+export const loadRevocations = (path: string, inForce: RelaySettings): RelaySettings | undefined => {
+  const denyListPath = namedDenyList(path) ?? inForce.denyListPath;
+  const revocations = readDenyList(denyListPath);
+  return revocations.equals(inForce.revocations) ? undefined : { ...inForce, revocations, denyListPath };
+};
+
+const readDenyList = (path: string | undefined): Revocations => (path === undefined ? NOTHING_REVOKED : loadDocument(path, parseRevocations).revocations);
+
+/** Undefined also when relay.yaml itself does not load. */
+const namedDenyList = (path: string): string | undefined => {
+  try {
+    return loadConfig(path, relaySchema).config.denyList;
+  } catch {
+    return undefined;
+  }
 };
 
 /** Keys that take effect at the next start only. */

@@ -4,7 +4,7 @@
 import { allocatorInUse, describeUdp, ExpiryWarnings, formatAddress, formatIdentity, LiveReload, reportStatusOnSignal, type Logger, type UdpSocket, type WorkerPlace } from '@ztna/protocol';
 import { openJournal, type ClientJournal } from './client-journal.js';
 import { warnOfUnknownNames } from './policy-names.js';
-import { loadRelaySettings, needsRestart, type RelaySettings } from './relay-config.js';
+import { loadRelaySettings, loadRevocations, needsRestart, type RelaySettings } from './relay-config.js';
 import { RelayServer } from './relay-server.js';
 
 export interface RelayProcessInit {
@@ -51,7 +51,7 @@ export const openRelayProcess = async ({ config, settings, socket, log, worker, 
     }
     return server.apply(changed, changedAt);
   };
-  const reload = new LiveReload({ load: () => loadRelaySettings(config), settings, needsRestart, apply, log });
+  const reload = new LiveReload({ load: () => loadRelaySettings(config), loadUrgent: (inForce) => loadRevocations(config, inForce), settings, needsRestart, apply, log });
   const drain = async (hurry: Promise<unknown>): Promise<void> => {
     reload.stop();
     expiry.stop();

@@ -60,6 +60,7 @@ export * from './client/relay-driver.js';
 export * from './client/relay-link.js';
 export * from './config/address-schema.js';
 export * from './config/bounded-file.js';
+export * from './config/noted-reads.js';
 export * from './config/certificate-identity.js';
 export * from './config/config-fault.js';
 export * from './config/file-path.js';

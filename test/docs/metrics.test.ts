@@ -135,7 +135,7 @@ async function scrape(t: Test, program: string, families: readonly MetricFamily[
   writeFileSync(`${directory}/relay.key`, keyPem, { mode: 0o600 });
   const service = await HealthService.start({
     program,
-    settings: { listen: { host: '127.0.0.1', port: 0 }, metrics: true, tls: false, clients: new Set(), token: undefined, files: [] },
+    settings: { listen: { host: '127.0.0.1', port: 0 }, metrics: true, tls: false, clients: new Set(), token: undefined },
     tls: loadTlsMaterial({ ca: `${directory}/ca.crt`, certificate: `${directory}/relay.crt`, key: `${directory}/relay.key` }, { role: 'relay' }),
     families,
     readiness: () => [],

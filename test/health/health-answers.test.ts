@@ -112,7 +112,7 @@ void t.test('a reload brings token, certificate and their dates; an expired cert
   t.match(await fetchHealth(at(health), '/readyz'), { status: 200 });
   const soon = Date.now() + 2_000;
   const brief = relayTls(t, health.authority, { notAfter: new Date(soon) });
-  health.service.apply({ settings: { listen: { host: '0.0.0.0', port: 1 }, metrics: false, tls: true, clients: new Set(), token: undefined, files: [] }, tls: brief });
+  health.service.apply({ settings: { listen: { host: '0.0.0.0', port: 1 }, metrics: false, tls: true, clients: new Set(), token: undefined }, tls: brief });
   const metrics = await fetchHealth(at(health), '/metrics');
   t.equal(metrics.status, 200, 'the token is gone, so loopback may read; the address and `metrics` stay as they were');
   const families = parseScrape(metrics.body);

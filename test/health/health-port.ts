@@ -37,7 +37,7 @@ export const startHealthPort = async (t: Test, { isRevoked, authority = createAu
   let renderings = 0;
   const service = await HealthService.start({
     program: 'intermediate-server',
-    settings: { listen: { host: '127.0.0.1', port: 0 }, metrics: true, tls: false, clients: new Set(), token: undefined, files: [], ...settings },
+    settings: { listen: { host: '127.0.0.1', port: 0 }, metrics: true, tls: false, clients: new Set(), token: undefined, ...settings },
     tls,
     families: [single('gauge', 'ztna_test', 'A test', () => (renderings++, read()))],
     readiness: () => faults,

@@ -126,6 +126,48 @@ void t.test('refuses a set of files with a fault, says why, and keeps what it ha
   await relay.waitFor('reload_refused', { trigger: 'SIGHUP' });
 });
 
+const EXPIRED = new Date(Date.now() - 60_000);
+
+/** What is wrong with a set of files that has nothing to do with who is revoked. */
+const UNRELATED_FAULTS: Record<string, (lab: Lab) => void> = {
+  'a policy that is no YAML': (lab) => void lab.write('policy.yaml', 'rules: [\n'),
+  'a certificate of the relay that has run out': (lab) => {
+    const issued = issueCertificate(lab.authority, { role: 'relay', name: 'relay-1', days: 1, now: new Date(EXPIRED.getTime() - 86_400_000) });
+    lab.write('relay-1.crt', issued.certificatePem);
+    lab.write('relay-1.key', issued.keyPem);
+  },
+  'a relay.yaml with a fault': (lab) => void lab.write('relay-1.yaml', `${lab.read('relay-1.yaml')}unknown: true\n`),
+};
+for (const [what, spoil] of Object.entries(UNRELATED_FAULTS))
+  void t.test(`${what} keeps nobody in who is revoked`, async (t) => {
+    const { lab, relay, alice, bob } = await setUp(t);
+    const hers = await openFlow(t, alice);
+    const his = await openFlow(t, bob);
+    spoil(lab);
+    await relay.waitFor('reload_refused');
+    lab.write('deny.yaml', 'identities: [agent/alice]\n');
+    const took = await timeToEnd(hers);
+    t.ok(took < REVOCATION_BOUND_MS, `her flow ended after ${took.toFixed(0)} ms`);
+    await relay.waitFor('reloaded_in_part', { clientsClosed: 1 });
+    await relay.waitFor('handshake_refused', { code: 'certificate_revoked' });
+    await echo(his, 'still here');
+    relay.forgetEvents();
+    relay.child.kill('SIGHUP');
+    await relay.waitFor('reload_refused', { trigger: 'SIGHUP' });
+    t.equal(relay.events.some(({ event }) => event === 'reloaded_in_part'), false, 'once only');
+  });
+
+void t.test('a file that is named for the first time and not there yet is waited for', async (t) => {
+  const { lab, relay, alice } = await setUp(t);
+  const hers = await openFlow(t, alice);
+  lab.write('relay-1.yaml', lab.read('relay-1.yaml').replace('deny.yaml', 'denied-now.yaml'));
+  t.match((await relay.waitFor('reload_refused')).reason, /denied-now\.yaml/);
+  lab.write('denied-now.yaml', 'identities: [agent/alice]\n');
+  const took = await timeToEnd(hers);
+  t.ok(took < REVOCATION_BOUND_MS, `her flow ended after ${took.toFixed(0)} ms`);
+  await relay.waitFor('reloaded');
+});
+
 void t.test('a file that is empty, as it is for a moment while it is rewritten, revokes nothing', async (t) => {
   const { lab, relay, alice } = await setUp(t);
   const hers = await openFlow(t, alice);

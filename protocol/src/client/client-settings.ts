@@ -16,11 +16,6 @@ export interface ClientSettings {
   readonly udp: UdpMode;
 }
 
-export interface LoadedClientSettings extends ClientSettings {
-  /** Every file that was read for it: what to watch. */
-  readonly files: readonly string[];
-}
-
 export interface ClientSections {
   readonly tls: TlsSection;
   readonly relays: RelaysSection;
@@ -29,7 +24,7 @@ export interface ClientSections {
 }
 
 /** @throws ZtnaError that names the file, the key and what to do */
-export const loadClientSettings = (role: 'agent' | 'connector', sections: ClientSections): LoadedClientSettings => {
+export const loadClientSettings = (role: 'agent' | 'connector', sections: ClientSections): ClientSettings => {
   const tls = loadTlsMaterial(sections.tls, { role });
   const registrationKey = loadDocument(sections.registration.key, parseRegistrationKey, { secret: true }).key;
   const outside = registrationKey.scope && outsideScope(registrationKey.scope, tls.identity, []);
@@ -44,10 +39,9 @@ export const loadClientSettings = (role: 'agent' | 'connector', sections: Client
 export const servicesOutsideKey = ({ tls, registrationKey }: Pick<ClientSettings, 'tls' | 'registrationKey'>, services: Iterable<string>): string[] =>
   [...services].filter((service) => registrationKey.scope !== undefined && outsideScope(registrationKey.scope, tls.identity, [service]) !== undefined);
 
-const toSettings = (sections: ClientSections, tls: TlsMaterial, registrationKey: RegistrationKey): LoadedClientSettings => ({
+const toSettings = (sections: ClientSections, tls: TlsMaterial, registrationKey: RegistrationKey): ClientSettings => ({
   tls,
   registrationKey,
   relays: sections.relays.map(({ name, address }) => ({ name, host: address.host, port: address.port })),
   udp: sections.udp,
-  files: [sections.tls.ca, sections.tls.certificate, sections.tls.key, sections.registration.key],
 });

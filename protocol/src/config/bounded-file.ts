@@ -4,6 +4,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { ZtnaError, type LocalErrorCode } from '../errors.js';
+import { noteRead } from './noted-reads.js';
 
 export interface BoundedFileOptions {
   /** Bytes; one more is refused. */
@@ -22,6 +23,7 @@ export interface BoundedFileOptions {
 export const readBoundedFile = (path: string, options: BoundedFileOptions): Buffer => {
   const refuse = (problem: string, cause?: unknown): ZtnaError =>
     new ZtnaError(options.code ?? 'file_unreadable', `cannot read ${path}: ${problem}`, { cause });
+  noteRead(path);
   let fd: number;
   try {
     // O_NONBLOCK: opening a FIFO nobody writes to would hang before fstat could refuse it.

@@ -63,8 +63,6 @@ export interface HealthSettings {
   /** `<role>/<name>` of the pinned CA's clients that may scrape. */
   readonly clients: ReadonlySet<string>;
   readonly token: BearerToken | undefined;
-  /** What was read for it, to watch. */
-  readonly files: readonly string[];
 }
 
 /** @throws ZtnaError when the token's file is not as it should be */
@@ -74,7 +72,6 @@ export const loadHealthSettings = ({ listen, metrics, token, tls = false, client
   tls,
   clients: new Set(clients),
   token: token === undefined ? undefined : new BearerToken(readBearerToken(token)),
-  files: token === undefined ? [] : [token],
 });
 
 /** Of a `health` section: what takes effect at the next start only. Token and clients are taken up by a reload. */

@@ -1,8 +1,10 @@
 // Live reload: on SIGHUP, and when a file that the process was started from changes. A set of files that does not load
-// is refused as a whole and reported; the process goes on with what it has. What a reload changes is the process's own.
+// is refused and reported, as a whole but for what is urgent; the process goes on with what it has. What a reload changes is
+// the process's own.
 
 import { performance } from 'node:perf_hooks';
 import type { TlsMaterial } from '../config/tls-material.js';
+import { notingReads } from '../config/noted-reads.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { ZtnaError } from '../errors.js';
 import { formatIdentity } from '../identity.js';
@@ -24,6 +26,11 @@ export interface ReloadableSettings {
 export interface LiveReloadInit<S extends ReloadableSettings> {
   /** Reads everything anew. @throws ZtnaError for a set of files with a fault */
   readonly load: () => S;
+  /**
+   * Of a set that does not load, what must not wait until it does: the settings in force with that in it, or undefined when it is
+   * in force already. Default: nothing. @throws ZtnaError when it does not load either
+   */
+  readonly loadUrgent?: (inForce: S) => S | undefined;
   /** As read at the start. */
   readonly settings: S;
   /** Keys that changed and take effect at the next start only. */
@@ -91,6 +98,7 @@ export class LiveReload<S extends ReloadableSettings> {
     this.#retry = undefined;
     const result = this.#load();
     if (result.ok) return this.#apply(result.settings, trigger, changedAt);
+    this.#applyUrgent(trigger, changedAt);
     if (trigger === 'SIGHUP') return this.#refuse(result.error, trigger);
     // A set that is written file by file over a longer time is reported at each step from the second on.
     if (hadFailed) this.#refuse(result.error, trigger);
@@ -106,12 +114,28 @@ export class LiveReload<S extends ReloadableSettings> {
 
   readonly #onHangup = (): void => this.reload('SIGHUP');
 
-  #load(): { readonly ok: true; readonly settings: S } | { readonly ok: false; readonly error: unknown } {
+  #applyUrgent(trigger: Trigger, changedAt: number): void {
+    const { loadUrgent, apply, log } = this.#init;
     try {
-      const settings = this.#init.load();
+      const settings = loadUrgent?.(this.#settings);
+      if (!settings) return;
+      const outcome = apply(settings, changedAt);
+      this.#settings = settings;
+      log.warn('reloaded_in_part', { trigger, ...outcome });
+    } catch {
+      // Why is told of the whole set.
+    }
+  }
+
+  #load(): { readonly ok: true; readonly settings: S } | { readonly ok: false; readonly error: unknown } {
+    const files = new Set(this.#settings.files);
+    try {
+      const settings = notingReads(files, this.#init.load);
       this.#assertSameIdentity(settings);
       return { ok: true, settings };
     } catch (error) {
+      // A file that is named for the first time, and is at fault or missing, is waited for as well.
+      this.#watched.setPaths([...files]);
       return { ok: false, error };
     }
   }

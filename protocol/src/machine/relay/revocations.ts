@@ -23,6 +23,10 @@ export class Revocations {
     return this.#serials.size + this.#identities.size;
   }
 
+  equals(other: Revocations): boolean {
+    return hasSameMembers(this.#serials, other.#serials) && hasSameMembers(this.#identities, other.#identities);
+  }
+
   /** @param serial the certificate's, hexadecimal in any form */
   revokes(identity: Identity, serial: string): boolean {
     return this.hasIdentity(identity) || this.hasSerial(serial);
@@ -38,6 +42,8 @@ export class Revocations {
     return this.#serials.has(normalSerial(serial));
   }
 }
+
+const hasSameMembers = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean => a.size === b.size && [...a].every((member) => b.has(member));
 
 export const NOTHING_REVOKED = new Revocations([], []);
 
