@@ -5,7 +5,7 @@
 import type { Logger } from '@ztna/protocol';
 import { aliveLine, entryLine, goneLine, JOURNAL_HEADER, JOURNAL_LINES_PER_CLIENT, maxJournalBytes, parseJournal, SPARE_JOURNAL_LINES, type JournalEntry } from './journal-records.js';
 import { MAX_CONNECTIONS } from './limits-section.js';
-import { JournalFile, readJournal, type JournalStore } from './journal-file.js';
+import { foreignFile, JournalFile, readJournal, type JournalStore } from './journal-file.js';
 
 /** Well within the journal's age limit, and how soon a disk that failed is tried again. */
 export const JOURNAL_ALIVE_MS = 10_000;
@@ -32,6 +32,11 @@ export const journalText = (entries: readonly JournalEntry[], nowEpochMs: number
 /** What an earlier run left in the journal at `path`, and the journal of this run. Faults are logged, never thrown. */
 export const openJournal = async (path: string | undefined, log: Logger, maxClients = MAX_CONNECTIONS): Promise<{ journal?: ClientJournal; left: readonly JournalEntry[] }> => {
   if (path === undefined) return { left: [] };
+  const foreign = foreignFile(path);
+  if (foreign !== undefined) {
+    log.warn('journal_unwritable', { reason: foreign });
+    return { left: [] };
+  }
   const read = readJournal(path, maxJournalBytes(maxClients));
   const { entries: left, problem } = parseJournal(read.text, Date.now(), maxClients);
   const reason = read.problem ?? problem;

@@ -2,6 +2,7 @@
 
 import { createLogger, formatAddress, formatIdentity, HEALTH_DESCRIPTION, ignoreHangups, LIVE_OPTION, openDatagramSocket, programOutput, runHealth, runProgram, stopSignal, type HealthOptions, type Logger, VERSION } from '@ztna/protocol';
 import { Command } from 'commander';
+import { foreignFile } from './journal-file.js';
 import { loadRelaySettings, relaySchema, type RelaySettings } from './relay-config.js';
 import { describeUnknown, unknownNames } from './policy-names.js';
 import { openRelayHealth } from './relay-health.js';
@@ -41,8 +42,9 @@ const runAlone = async (config: string, settings: RelaySettings, log: Logger): P
 };
 
 const check = async ({ config }: { config: string }): Promise<void> => {
-  const { tls, listen, workers, policy, keyring } = loadRelaySettings(config);
-  const warnings = [...[await checkWorkers(workers)].flatMap((warning) => warning ?? []), ...unknownNames(policy, keyring).map(describeUnknown)];
+  const { tls, listen, workers, policy, keyring, journalPath } = loadRelaySettings(config);
+  const journal = journalPath === undefined ? undefined : foreignFile(journalPath);
+  const warnings = [...[await checkWorkers(workers), journal].flatMap((warning) => warning ?? []), ...unknownNames(policy, keyring).map(describeUnknown)];
   const where = `UDP ${formatAddress(listen)}${workers > 1 ? ` with ${workers} workers` : ''}`;
   process.stdout.write(`${config}: valid; ${formatIdentity(tls.identity)} on ${where}, certificate until ${tls.notAfter.toISOString()}\n`);
   for (const warning of warnings) process.stdout.write(`${config}: warning: ${warning}\n`);

@@ -21,6 +21,7 @@ import {
   tlsSection,
   udpMode,
   withFiles,
+  ZtnaError,
   type HealthSettings,
   type Keyring,
   type LogSection,
@@ -80,7 +81,15 @@ export interface RelaySettings extends ReloadableSettings {
 }
 
 /** @throws ZtnaError that names the file, the key and what to do */
-export const loadRelaySettings = (path: string): RelaySettings =>
+export const loadRelaySettings = (path: string): RelaySettings => {
+  const settings = readRelaySettings(path);
+  const { journalPath, files } = settings;
+  if (journalPath !== undefined && files.includes(journalPath))
+    throw new ZtnaError('config_invalid', `${path}: journal: ${journalPath} is read as something else and would be written over; name a file of its own, or false`);
+  return settings;
+};
+
+const readRelaySettings = (path: string): RelaySettings =>
   withFiles(() => {
     const { config, path: absolute } = loadConfig(path, relaySchema);
     const { tls, keyring, policy, denyList, retryKey } = config;

@@ -1,6 +1,7 @@
 // The journal on a disk that is fast, slow, full or hostile: what a kill at any moment would leave.
 
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -225,11 +226,11 @@ t.test('closing in good order leaves nobody to be told', async (t) => {
 
 t.test('on a real disk: owner only, whatever was there, and all of it readable by the next run', async (t) => {
   const path = join(t.testdir({}), 'relay.journal');
-  writeFileSync(path, 'something else', { mode: 0o666 });
+  writeFileSync(path, `${JOURNAL_HEADER}something else\n`, { mode: 0o666 });
   const { log, warnings } = fakeLog();
   const { journal, left } = await openJournal(path, log);
   t.strictSame(left, []);
-  t.match(warnings, [['journal_ignored', { reason: /no relay journal/ }]]);
+  t.match(warnings, [['journal_ignored', { reason: /1 lines of it/ }]]);
   t.equal(statSync(path).mode & 0o777, 0o600);
   // More than may be under way at once, in turns of their own: their order on disk is that of the calls.
   for (let n = 0; n < 200; n++) {
@@ -272,13 +273,40 @@ t.test('does not write through a link that somebody put in its way, and replaces
   t.equal(existsSync(path), false);
 });
 
-t.test('a folder in its place is a warning', async (t) => {
-  const path = join(t.testdir({}), 'relay.journal');
-  mkdirSync(path);
-  const { log, warnings } = fakeLog();
-  t.equal((await openJournal(path, log)).journal, undefined);
-  t.match(warnings, [['journal_ignored', { reason: /directory/ }], ['journal_unwritable', {}]]);
+const FOREIGN: Record<string, (path: string) => void> = {
+  'a folder': (path) => mkdirSync(path),
+  'a FIFO': (path) => execFileSync('mkfifo', [path]),
+  'a keyring': (path) => writeFileSync(path, 'keys: []\n'),
+  'a journal of a version to come': (path) => writeFileSync(path, 'ztna-relay-journal 2\n'),
+  'the beginning of one': (path) => writeFileSync(path, JOURNAL_HEADER.slice(0, 5)),
+};
+for (const [what, put] of Object.entries(FOREIGN))
+  t.test(`${what} in its place is left alone, with a warning`, async (t) => {
+    const path = join(t.testdir({}), 'relay.journal');
+    put(path);
+    const before = describe(path);
+    const { log, warnings } = fakeLog();
+    t.equal((await openJournal(path, log)).journal, undefined);
+    t.match(warnings, [['journal_unwritable', { reason: /left alone/ }]]);
+    t.strictSame(describe(path), before);
+  });
+
+t.test('an empty file, and the zeros that a machine leaves which lost power, are as good as none', async (t) => {
+  for (const content of ['', '\0'.repeat(4096)]) {
+    const path = join(t.testdir({}), 'relay.journal');
+    writeFileSync(path, content);
+    const { log } = fakeLog();
+    const { journal } = await openJournal(path, log);
+    await journal!.close();
+    t.equal(readFileSync(path, 'latin1'), JOURNAL_HEADER);
+  }
 });
+
+/** What it is, and what is in it. */
+function describe(path: string): unknown {
+  const { ino, mode } = statSync(path);
+  return [ino, mode, ...(statSync(path).isFile() ? [readFileSync(path, 'latin1')] : [])];
+}
 
 function fakeLog(): { log: Logger; warnings: unknown[] } {
   const warnings: unknown[] = [];

@@ -75,17 +75,23 @@ t.test('the journal is the owner\'s only, holds who is connected, and is empty a
 
 t.test('a journal of garbage, one of long ago, and one that cannot be written cost nothing but the prompts', async (t) => {
   const journal = lab.path('relay-1.journal');
+  const header = Buffer.from('ztna-relay-journal 1\n');
   const old = `ztna-relay-journal 1\n+ 1700000000 a ${'ab'.repeat(16)} 127.0.0.1 9\n`;
   for (const [name, text, reason] of [
-    ['garbage', Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 31) & 0xff)), /no relay journal/],
+    ['garbage', Buffer.concat([header, Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 31) & 0xff))]), /could not be read/],
     ['long ago', Buffer.from(old), /2023-11-14/],
-    ['oversized', Buffer.alloc(9 * 1024 * 1024, 'x'), /larger than/],
+    ['oversized', Buffer.concat([header, Buffer.alloc(9 * 1024 * 1024, 'x')]), /larger than/],
   ] as const) {
     await relay.kill();
     writeFileSync(journal, text);
     relay = await lab.restartRelay();
     t.match(await relay.waitFor('journal_ignored'), { level: 'warn', reason, clients: 0 }, name);
   }
+  await relay.kill();
+  writeFileSync(journal, 'what somebody has put there');
+  relay = await lab.restartRelay();
+  t.match(await relay.waitFor('journal_unwritable'), { level: 'warn', reason: /no relay journal and is left alone/ });
+  t.equal(readFileSync(journal, 'utf8'), 'what somebody has put there');
   await relay.kill();
   lab.write('relay-1.yaml', lab.read('relay-1.yaml') + 'journal: /proc/journal\n');
   relay = await lab.restartRelay();

@@ -5,14 +5,18 @@ import { X509Certificate } from 'node:crypto';
 import { quoteText } from '../log/escape-text.js';
 
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
+/** Of what is left without the blocks: the beginning of one, or its end, that TLS would stumble over or, worse, leave out. RFC 7468 §2 allows other text. */
+const CUT_BLOCK = /^[ \t]*-----|-----(BEGIN|END) |^-{1,4}$(?![^])/m;
 /** Leaf, two intermediates and room; also the bound on the walk. */
 const MAX_CERTIFICATES = 16;
 
 /** The certificates of a PEM file in order, at least one; or what is wrong with it. */
 export const parsePemCertificates = (pem: Buffer): X509Certificate[] | string => {
-  const blocks = [...pem.toString('latin1').matchAll(PEM_BLOCK)];
+  const text = pem.toString('latin1');
+  const blocks = [...text.matchAll(PEM_BLOCK)];
   if (blocks.some(([, label]) => label!.endsWith('PRIVATE KEY')))
     return 'holds a private key; keep it in a file of its own that nobody else can read';
+  if (CUT_BLOCK.test(text.replace(PEM_BLOCK, ''))) return 'holds a PEM block that is cut off or damaged: each must run from its -----BEGIN line to its -----END line';
   const certificates = blocks.filter(([, label]) => label === 'CERTIFICATE');
   if (certificates.length === 0) return 'holds no PEM certificate (-----BEGIN CERTIFICATE-----)';
   if (certificates.length > MAX_CERTIFICATES) return `holds more than ${MAX_CERTIFICATES} certificates`;

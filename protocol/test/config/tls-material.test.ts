@@ -4,7 +4,7 @@ import t from 'tap';
 import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadTlsMaterial, ZtnaError, type Role } from '@ztna/protocol';
+import { loadTlsMaterial, parsePemCertificates, ZtnaError, type Role } from '@ztna/protocol';
 import { makeCertificate, skipWithoutOpenssl, type CertificateRequest } from '../support/openssl.js';
 
 t.test('TLS material', { skip: skipWithoutOpenssl() }, (t) => {
@@ -125,6 +125,21 @@ t.test('TLS material', { skip: skipWithoutOpenssl() }, (t) => {
       refusal(() => load('anonymous', 'relay')),
       'certificate_unusable: anonymous.pem lacks the DNS name anonymous.relay.corp.example, without which every client refuses this relay',
     );
+    t.end();
+  });
+
+  t.test('a bundle cut anywhere but between its certificates is refused, not taken for a shorter one', (t) => {
+    const one = readFileSync(at('alice.pem'), 'latin1').trimEnd();
+    const bundle = `# ours\n${one}\n# and the next: -- from 2027 --\n${one}\n`;
+    const firstEnd = bundle.indexOf(one) + one.length;
+    const secondStart = bundle.lastIndexOf(one);
+    for (let length = 0; length <= bundle.length; length++) {
+      const parsed = parsePemCertificates(Buffer.from(bundle.slice(0, length), 'latin1'));
+      const whole = length >= secondStart + one.length ? 2 : length >= firstEnd && length <= secondStart ? 1 : 0;
+      if ((typeof parsed === 'string' ? 0 : parsed.length) !== whole) t.fail(`cut after ${length} bytes: ${String(parsed)}`);
+    }
+    const damaged = one.replace(/(?<=\n.{10})[A-Za-z]/, '-');
+    t.match(parsePemCertificates(Buffer.from(`${one}\n${damaged}\n`)), /cut off or damaged/);
     t.end();
   });
 
