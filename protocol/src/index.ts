@@ -74,6 +74,7 @@ export * from './log/log-throttle.js';
 export * from './log/logger.js';
 export * from './log/pretty.js';
 export * from './log/redact.js';
+export * from './log/standard-error.js';
 export * from './log/handler-errors.js';
 export * from './config/retry-key-file.js';
 export * from './software.js';

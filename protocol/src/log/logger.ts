@@ -1,6 +1,5 @@
 // Structured logs over pino. Owns the line's shape (time, level, name, code, event, identity, then the
-// rest), where it goes and when it is written; what may enter it is redact.ts, the form for people is
-// pretty.ts. Standard output is never used: `ztna-agent connect` carries data on it.
+// rest); what may enter it is redact.ts, the form for people is pretty.ts, where it goes standard-error.ts. Standard output is never used: `ztna-agent connect` carries data on it.
 
 import { performance } from 'node:perf_hooks';
 import { pino, type Logger as Sink } from 'pino';
@@ -8,6 +7,7 @@ import { escapeText } from './escape-text.js';
 import { INFO_RATES, LogThrottle, SUPPRESSION_REPORT_MS } from './log-throttle.js';
 import { formatPretty } from './pretty.js';
 import { redact } from './redact.js';
+import { openStandardError } from './standard-error.js';
 
 /** From most to least talkative; `silent` writes nothing. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -30,6 +30,8 @@ export interface Logger extends Readonly<Record<Exclude<LogLevel, 'silent'>, Log
   child(fields: LogFields): Logger;
   /** Lines left out since the process started, of this logger and all its kin. */
   readonly suppressed: Readonly<Record<ThrottledLevel, number>>;
+  /** Lines that standard error had no room for, since the process started. */
+  readonly lost: number;
   /** For fields that cost something to compute. */
   isLevelEnabled(level: LogLevel): boolean;
 }
@@ -41,22 +43,25 @@ export interface LoggerOptions {
   readonly format?: LogFormat;
   /** The process, as in `intermediate-server`. */
   readonly name: string;
-  /** Takes whole lines with their newline. Default: standard error, written before the call returns. */
+  /** Takes whole lines with their newline. Default: standard error. */
   readonly destination?: LogDestination;
 }
 
 export interface LogDestination {
   write(line: string): unknown;
+  /** Lines given up. Default: none. */
+  readonly lost?: number;
 }
 
 /**
- * Creates a process's logger. Lines reach standard error synchronously, so a process that exits or
- * crashes right after has lost none; a closed standard error is ignored rather than fatal. Lines of info, and
+ * Creates a process's logger. Lines reach standard error before the call returns if there is room, so a process that exits or
+ * crashes right after has lost none. Where there is none, because the reader is stopped or the disk full, nobody waits: lines are
+ * held, up to `MAX_HELD_BYTES`, then given up, and told as `lines_lost`. A closed standard error is ignored. Lines of info, and
  * those of warn and error, are each held to a rate (log-throttle.ts); what is left out is told as `lines_suppressed`. Who asks
  * for debug wants every step and gets it: info is not held back then.
  */
 export const createLogger = (options: LoggerOptions): Logger => {
-  const destination = options.destination ?? standardError();
+  const destination = options.destination ?? openStandardError((lines) => sink.warn(arrange('lines_lost', { lines })));
   const pretty = options.format === 'pretty';
   const write = (line: string): void => {
     // JSON escapes C0 only. What is left of the dangerous characters can only be inside strings, where
@@ -73,7 +78,7 @@ export const createLogger = (options: LoggerOptions): Logger => {
     },
     { write },
   );
-  return wrap(sink, new Throttled(sink), {});
+  return wrap(sink, destination, new Throttled(sink), {});
 };
 
 /** The throttles for a process's logger and all its children, and the timer that tells what was left out. */
@@ -107,7 +112,7 @@ class Throttled {
 
 const isThrottled = (level: LogLevel): level is ThrottledLevel => (THROTTLED_LEVELS as readonly LogLevel[]).includes(level);
 
-const wrap = (sink: Sink, throttled: Throttled, context: LogFields): Logger => {
+const wrap = (sink: Sink, destination: LogDestination, throttled: Throttled, context: LogFields): Logger => {
   const at =
     (level: Exclude<LogLevel, 'silent'>): LogMethod =>
     (event, fields) => {
@@ -123,7 +128,10 @@ const wrap = (sink: Sink, throttled: Throttled, context: LogFields): Logger => {
     error: at('error'),
     fatal: at('fatal'),
     suppressed: throttled.suppressed,
-    child: (fields) => wrap(sink, throttled, { ...context, ...fields }),
+    get lost() {
+      return destination.lost ?? 0;
+    },
+    child: (fields) => wrap(sink, destination, throttled, { ...context, ...fields }),
     isLevelEnabled: (level) => level !== 'silent' && sink.isLevelEnabled(level),
   };
 };
@@ -136,11 +144,4 @@ const arrange = (event: string, fields: LogFields): Record<string, unknown> => {
   const line: Record<string, unknown> = { code, event, identity };
   for (const [key, value] of Object.entries(rest)) line[OWN_KEYS.has(key) ? `${key}_` : key] = value;
   return line;
-};
-
-const standardError = (): LogDestination => {
-  const stream = pino.destination({ fd: 2, sync: true });
-  // The reader of our standard error went away: traffic matters more than its log.
-  stream.on('error', () => undefined);
-  return stream;
 };

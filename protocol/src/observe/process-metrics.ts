@@ -20,7 +20,7 @@ export interface ProcessMetrics {
  * @param program which of the programs this is, such as `intermediate-server`
  * @param log the process's own, or a child of it
  */
-export const processMetrics = (program: string, log: Pick<Logger, 'suppressed'>): ProcessMetrics => {
+export const processMetrics = (program: string, log: Pick<Logger, 'suppressed' | 'lost'>): ProcessMetrics => {
   const delay = monitorEventLoopDelay({ resolution: DELAY_SAMPLE_MS });
   delay.enable();
   const allocator = allocatorInUse();
@@ -64,6 +64,7 @@ export const processMetrics = (program: string, log: Pick<Logger, 'suppressed'>)
       { type: 'counter', name: 'ztna_log_lines_suppressed_total', help: 'Log lines left out because there were too many of their kind, or of all', label: 'level', set: { values: THROTTLED_LEVELS } },
       (level) => log.suppressed[level],
     ),
+    single('counter', 'ztna_log_lines_lost_total', 'Log lines given up because standard error took none: its reader is stopped, or the disk is full', () => log.lost),
   ];
   return { families, stop: () => void delay.disable() };
 };
