@@ -7,7 +7,7 @@ import { escapeText } from './escape-text.js';
 import { INFO_RATES, LogThrottle, SUPPRESSION_REPORT_MS } from './log-throttle.js';
 import { formatPretty } from './pretty.js';
 import { redact } from './redact.js';
-import { openStandardError } from './standard-error.js';
+import { standardError } from './standard-error.js';
 
 /** From most to least talkative; `silent` writes nothing. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -61,7 +61,7 @@ export interface LogDestination {
  * for debug wants every step and gets it: info is not held back then.
  */
 export const createLogger = (options: LoggerOptions): Logger => {
-  const destination = options.destination ?? openStandardError((lines) => sink.warn(arrange('lines_lost', { lines })));
+  const destination = options.destination ?? standardError((lines) => sink.warn(arrange('lines_lost', { lines })));
   const pretty = options.format === 'pretty';
   const write = (line: string): void => {
     // JSON escapes C0 only. What is left of the dangerous characters can only be inside strings, where

@@ -106,8 +106,12 @@ export class StandardError {
   }
 }
 
-/** Standard error of this process, written to until it exits. */
-export const openStandardError = (onRecovered: (lines: number) => void): StandardError => {
+let opened: StandardError | undefined;
+
+/** Standard error of this process, written to until it exits: one for all loggers, and the first of them is told of `onRecovered`. */
+export const standardError = (onRecovered: (lines: number) => void): StandardError => (opened ??= open(onRecovered));
+
+const open = (onRecovered: (lines: number) => void): StandardError => {
   const stream = new StandardError(putTo(STDERR), onRecovered);
   const kind = statOf(STDERR);
   if (kind?.isFIFO() || kind?.isCharacterDevice()) {
