@@ -3,7 +3,7 @@
 import t from 'tap';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { parse } from 'yaml';
-import { parseRevocations } from '@ztna/protocol';
+import { MAX_CONFIG_BYTES, parseRevocations } from '@ztna/protocol';
 import { list, withCertificates } from './fixtures/certificates.js';
 import { refuses } from './fixtures/command-line.js';
 import type { WorkingDirectory } from './fixtures/working-directory.js';
@@ -18,15 +18,33 @@ t.test('revoke takes a serial number in any spelling, an identity, or a certific
   const spelled = alice!.serial.toLowerCase().match(/../g)!.join(':');
   t.match(revoke(spelled), { code: 0, stderr: '', stdout: /^revoked certificate [0-9A-F]{32} \(spiffe:\/\/corp\.example\/agent\/alice\) in denylist\.yaml$/m });
   t.match(revoke('out/c1.crt'), { code: 0 });
-  t.match(revoke('spiffe://corp.example/relay/relay-1'), { code: 0, stdout: /within a second, and refuses new ones \(certificate_revoked\)/ });
+  t.match(revoke('spiffe://corp.example/connector/c1'), { code: 0, stdout: /within a second, and refuses new ones \(certificate_revoked\)/ });
   const written = parse(readFileSync(directory.file('denylist.yaml'), 'utf8')) as object;
-  t.strictSame(written, { serials: [alice!.serial.toLowerCase(), c1!.serial.toLowerCase()], identities: ['relay/relay-1'] });
+  t.strictSame(written, { serials: [alice!.serial.toLowerCase(), c1!.serial.toLowerCase()], identities: ['connector/c1'] });
   t.equal(parseRevocations(written).ok, true, 'the relay takes it');
   const before = readFileSync(directory.file('denylist.yaml'), 'utf8');
   t.match(revoke(alice!.serial), { code: 0, stdout: /is in denylist\.yaml already/ });
   t.equal(readFileSync(directory.file('denylist.yaml'), 'utf8'), before);
   const states = list(directory, '--deny-list', 'denylist.yaml').map(({ state }) => state);
-  t.strictSame(states, ['revoked', 'revoked', 'revoked']);
+  t.strictSame(states, ['revoked', 'revoked', 'valid']);
+  t.end();
+});
+
+t.test('revoke refuses a relay, which no relay asks the list about, and says what to do', (t) => {
+  const directory = withCertificates(t);
+  const relay = list(directory).find(({ identity }) => identity.includes('/relay/'))!;
+  for (const what of ['relay/relay-1', 'spiffe://corp.example/relay/relay-1', relay.serial, 'out/relay-1.crt'])
+    refuses(t, directory.ztnaCerts('revoke', what, '--dir', 'pki', '--force'), /relay-1 is a relay, .*take relay-1 out of relays/);
+  t.notOk(existsSync(directory.file('denylist.yaml')));
+  t.end();
+});
+
+t.test('a list that would be too large for a relay is left as it is', (t) => {
+  const directory = withCertificates(t);
+  const full = `serials:\n${'  - "0f"\n'.repeat(MAX_CONFIG_BYTES / 9 - 2)}`;
+  directory.write('deny.yaml', full);
+  refuses(t, directory.ztnaCerts('revoke', 'agent/alice', '--dir', 'pki', '--deny-list', 'deny.yaml'), /deny\.yaml is full: relays read no more than 1048576 bytes/);
+  t.equal(readFileSync(directory.file('deny.yaml'), 'utf8'), full);
   t.end();
 });
 

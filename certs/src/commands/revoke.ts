@@ -1,7 +1,7 @@
 // `ztna-certs revoke`: puts a certificate, or every certificate of an identity, on the relay's deny list.
 
 import type { Command } from 'commander';
-import { parseIdentity, ROLES, ZtnaError } from '@ztna/protocol';
+import { parseIdentity, ZtnaError } from '@ztna/protocol';
 import { readTextFile } from '../files/secret-file.js';
 import { addToDenyList, type Denied } from '../record/deny-list-file.js';
 import { parseSerial, sameSerial, type IssuedRecord } from '../record/issued-record.js';
@@ -28,11 +28,31 @@ export const registerRevoke = (program: Command): void => {
 
 const runRevoke = (what: string, { dir, denyList, force }: RevokeOptions): void => {
   const denied = parseDenied(what);
+  refuseRelay(identityOf(denied, what, dir));
   const matching = force ? knownOrNone(dir, denied) : findIssued(dir, denied, what);
   const added = addToDenyList(denyList, denied);
   const subject = 'serial' in denied ? `certificate ${denied.serial}${matching[0] ? ` (${matching[0].identity})` : ''}` : `identity ${denied.identity}`;
   print([added ? `revoked ${subject} in ${denyList}` : `${subject} is in ${denyList} already`, ...consequences(denied, matching, denyList)].join('\n'));
 };
+
+/** It is relays that ask the list, and about their clients: an entry for a relay would look like one and do nothing. */
+const refuseRelay = (identity: string | undefined): void => {
+  const name = identity && /(?:^|\/)relay\/([^/]+)$/.exec(identity)?.[1];
+  if (!name) return;
+  throw new ZtnaError(
+    'usage',
+    `${identity} is a relay, and the deny list is for clients of relays: take ${name} out of relays in every agent.yaml and connector.yaml, since clients dial no relay that is not named there, and give the next relay another name`,
+  );
+};
+
+/** As the certificate says, or else the record. */
+const identityOf = (denied: Denied, what: string, dir: string): string | undefined => {
+  if ('identity' in denied) return denied.identity;
+  if (isCertificateFile(what)) return parseCertificates(readTextFile(what).text, what)[0].uris[0];
+  return knownOrNone(dir, denied)[0]?.identity;
+};
+
+const isCertificateFile = (what: string): boolean => /\.(crt|pem|old)$/.test(what);
 
 const consequences = (denied: Denied, matching: readonly IssuedRecord[], denyList: string): string[] => {
   const live = matching.filter(({ notAfter }) => Date.parse(notAfter) > Date.now());
@@ -48,11 +68,11 @@ const consequences = (denied: Denied, matching: readonly IssuedRecord[], denyLis
 
 /** @throws ZtnaError `usage` */
 const parseDenied = (what: string): Denied => {
-  if (/\.(crt|pem|old)$/.test(what)) return { serial: parseCertificates(readTextFile(what).text, what)[0].serial };
+  if (isCertificateFile(what)) return { serial: parseCertificates(readTextFile(what).text, what)[0].serial };
   const short = /^spiffe:\/\/[^/]+\/(.+)$/.exec(what)?.[1] ?? what;
   if (short.includes('/')) {
     if (parseIdentity(`spiffe://x/${short}`)) return { identity: short };
-    throw new ZtnaError('usage', `${JSON.stringify(what)} is no identity; write <role>/<name> with role ${ROLES.join(', ')}, such as agent/alice`);
+    throw new ZtnaError('usage', `${JSON.stringify(what)} is no identity; write <role>/<name> with role agent or connector, such as agent/alice`);
   }
   const serial = parseSerial(what);
   if (serial !== undefined) return { serial };

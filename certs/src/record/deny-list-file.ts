@@ -2,7 +2,7 @@
 // Its syntax is @ztna/protocol's (machine/relay/revocations.ts), which also judges what would be written.
 
 import { existsSync, statSync } from 'node:fs';
-import { parseIdentity, parseRevocations, ZtnaError, type Revocations } from '@ztna/protocol';
+import { MAX_CONFIG_BYTES, parseIdentity, parseRevocations, ZtnaError, type Revocations } from '@ztna/protocol';
 import { isMap, isScalar, isSeq, parseDocument, type Document } from 'yaml';
 import { PUBLIC_MODE } from '../files/secret-file.js';
 import { editYamlFile } from '../files/yaml-edit.js';
@@ -36,7 +36,10 @@ export const withDenied = (current: string, denied: Denied, path: string): strin
   // Quoted: without, YAML reads a serial number of digits as a number.
   if (key === 'serials' && isScalar(entry)) entry.type = 'QUOTE_DOUBLE';
   list.add(entry);
-  return document.toString({ lineWidth: 0 });
+  const text = document.toString({ lineWidth: 0 });
+  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES)
+    throw invalid(path, `is full: relays read no more than ${MAX_CONFIG_BYTES} bytes of it. Take out serial numbers of certificates that have expired, or deny identities instead`);
+  return text;
 };
 
 /** The relay takes no YAML aliases either. */

@@ -22,6 +22,8 @@ export class RunFailure extends ZtnaError {}
  * standard error; anything else is a bug and shows its stack.
  */
 export const runProgram = async (name: string, run: () => Promise<unknown>): Promise<void> => {
+  // Unless somebody listens, Node opens its debugger on it: a TCP port where every user of this machine can run code in the process.
+  process.on('SIGUSR1', () => undefined);
   try {
     await run();
   } catch (error) {

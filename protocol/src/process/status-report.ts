@@ -6,7 +6,7 @@ import type { Logger } from '../log/logger.js';
 /** Gauges by name, such as `sessions` and `flows`. */
 export type StatusCounts = Readonly<Record<string, number>>;
 
-/** SIGUSR1 is taken: Node opens its debugger on it. */
+/** SIGUSR1 is Node's, for its debugger (run-program.ts). */
 const STATUS_SIGNAL = 'SIGUSR2';
 
 /**

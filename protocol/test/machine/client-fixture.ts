@@ -191,7 +191,7 @@ export const sessionClosed = (session: SessionHandle): ControlMessage => ({
 export const HELLO = { kind: 'send', link: 0, message: { type: 'hello', versions: [1], software: 'test/1', role: 'agent' } };
 export const REGISTER = { kind: 'send', link: 0, message: { type: 'register', token: TOKEN } };
 export const DIAL = { kind: 'dial', link: 0, relay: 0 };
-export const OBSERVED_EVENT = event({ level: 'info', name: 'observed_address', relay: 'relay-1', observed: OBSERVED });
+export const OBSERVED_EVENT = event({ level: 'debug', name: 'observed_address', relay: 'relay-1', observed: OBSERVED });
 
 export const open = (request: number, service: string, link = 0) => ({ kind: 'send', link, message: { type: 'open', request, service } });
 

@@ -157,7 +157,7 @@ t.test('reports an observed address when it changes, over reconnects too', (t) =
   const observed = { host: '2001:db8::1', port: 4433 };
   t.strictSame(rig.receive({ type: 'observedAddress', observed: { host: '192.0.2.7', port: 50_000 } }), []);
   t.strictSame(rig.receive({ type: 'observedAddress', observed }), [
-    event({ level: 'info', name: 'observed_address', relay: 'relay-1', observed }),
+    event({ level: 'debug', name: 'observed_address', relay: 'relay-1', observed }),
   ]);
   t.strictSame(rig.machine.report.observed, observed);
   rig.lose();

@@ -41,7 +41,7 @@ export type ClientEvent =
   | (About<'info', 'registered'> & AtWorker & { readonly services: readonly string[] })
   /** Services in this connector's configuration that the relay left out of its acknowledgement. */
   | (About<'warn', 'services_not_accepted'> & { readonly services: readonly string[] })
-  | (About<'info', 'observed_address'> & { readonly observed: ObservedAddress })
+  | (About<'debug', 'observed_address'> & { readonly observed: ObservedAddress })
   /** The relay closes `deadlineMs` milliseconds from now. */
   | (About<'info', 'draining'> & { readonly deadlineMs: number })
   /** This relay has taken over from `from`, which drains; new sessions go here. */

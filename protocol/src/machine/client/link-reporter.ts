@@ -30,7 +30,7 @@ export class LinkReporter {
   observe(observed: ObservedAddress): void {
     if (observed.host === this.#observed?.host && observed.port === this.#observed.port) return;
     this.#observed = { host: printable(observed.host), port: observed.port };
-    this.#emit({ level: 'info', name: 'observed_address', relay: this.#name, observed: this.#observed });
+    this.#emit({ level: 'debug', name: 'observed_address', relay: this.#name, observed: this.#observed });
   }
 
   relayError({ code, reason, about }: ControlMessageOf<'error'>): void {
