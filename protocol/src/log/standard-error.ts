@@ -69,6 +69,7 @@ export class StandardError {
     clearTimeout(this.#retry);
     const looks = EXIT_PATIENCE_MS / EXIT_RETRY_MS;
     for (let look = 0; look < looks && !this.#writeHeld(); look++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EXIT_RETRY_MS);
+    if (this.#held.length === 0) this.#report();
   }
 
   #drain(): void {
@@ -77,6 +78,10 @@ export class StandardError {
       this.#retry = setTimeout(() => this.#drain(), RETRY_MS).unref();
       return;
     }
+    this.#report();
+  }
+
+  #report(): void {
     const lines = this.lost - this.#reported;
     if (lines === 0 || this.#isFailing) return;
     this.#reported = this.lost;
