@@ -1,6 +1,6 @@
 // YAML an operator wrote, or something that is no YAML at all: plain data, or faults with a line that exists.
 
-import { readYaml } from '@ztna/protocol';
+import { formatKeyPath, readYaml } from '@ztna/protocol';
 import { utf8 } from './support/chunks.js';
 import { ensure, type FuzzTarget } from './support/fuzz-target.js';
 import { YAML_WORDS } from './support/yaml-words.js';
@@ -32,7 +32,7 @@ export const target: FuzzTarget = {
     ensure(data !== undefined || faults.length > 0, 'neither data nor a fault');
     ensure(faults.every(({ line, problem }) => line >= 1 && line <= lines && problem !== ''), 'a fault without a line or a word');
     ensure(isPlain(data), 'data that is not plain');
-    const where = typeof data === 'object' && data !== null ? Object.keys(data).map((key) => source.lineOf([key])) : [];
+    const where = typeof data === 'object' && data !== null ? Object.keys(data).map((key) => source.lineOf(formatKeyPath([key]))) : [];
     ensure(where.every((line) => line >= 1 && line <= lines), 'a key in a line that is not there');
     return { data, faults, where };
   },

@@ -119,7 +119,7 @@ void t.test('refuses a set of files with a fault, says why, and keeps what it ha
   const hers = await openFlow(t, alice);
   lab.write('policy.yaml', 'rules: [{allow: [alice], service: [echo]}]\n');
   const { reason } = await relay.waitFor('reload_refused', { code: 'config_invalid' });
-  t.match(reason, /policy\.yaml: .*service/);
+  t.match(reason, /policy\.yaml:1: rules\[0\]\.service: /);
   await echo(hers, 'still here');
   relay.forgetEvents();
   relay.child.kill('SIGHUP');

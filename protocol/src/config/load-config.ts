@@ -22,6 +22,8 @@ export interface ConfigResult<T> {
   readonly path: string;
   /** Its directory: what relative paths in it were resolved against. */
   readonly directory: string;
+  /** The line, from 1, of what a key path such as `rules[0].allow` names: for faults that no schema finds. */
+  readonly lineOf: (keyPath: string) => number;
 }
 
 export interface LoadConfigOptions {
@@ -47,10 +49,10 @@ export const loadConfig = <S extends z.ZodType>(path: string, schema: S, options
   const directory = dirname(absolute);
   const result = parseConfig(content, schema, directory);
   if (!result.ok) throw new ZtnaError('config_invalid', describeFaults(path, result.faults));
-  return { config: result.config, path: absolute, directory };
+  return { config: result.config, path: absolute, directory, lineOf: result.lineOf };
 };
 
-export type ParsedConfig<T> = { readonly ok: true; readonly config: T } | { readonly ok: false; readonly faults: readonly ConfigFault[] };
+export type ParsedConfig<T> = { readonly ok: true; readonly config: T; readonly lineOf: (keyPath: string) => number } | { readonly ok: false; readonly faults: readonly ConfigFault[] };
 
 /** Validates YAML text; `directory` is what its relative paths are relative to. Never throws on content. */
 export const parseConfig = <S extends z.ZodType>(content: Uint8Array | string, schema: S, directory: string): ParsedConfig<z.output<S>> => {
@@ -62,7 +64,7 @@ export const parseConfig = <S extends z.ZodType>(content: Uint8Array | string, s
   // its own: a policy that is being rewritten is empty for a moment, and must not pass for one without rules.
   const data = source.data ?? (schema instanceof z.ZodObject ? {} : null);
   const parsed = withBaseDirectory(directory, () => schema.safeParse(data));
-  if (parsed.success && source.faults.length === 0) return { ok: true, config: parsed.data };
+  if (parsed.success && source.faults.length === 0) return { ok: true, config: parsed.data, lineOf: source.lineOf };
   const issues = parsed.success ? [] : describeIssues(parsed.error.issues, schema, { ...source, data });
   return { ok: false, faults: [...source.faults, ...issues].sort((a, b) => a.line - b.line) };
 };

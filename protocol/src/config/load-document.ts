@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { ZtnaError } from '../errors.js';
+import { formatFault } from './config-fault.js';
 import { loadConfig, type LoadConfigOptions } from './load-config.js';
 
 export interface DocumentFault {
@@ -22,8 +23,9 @@ export const loadDocument = <T extends { ok: true } | { ok: false; faults: reado
   parse: (value: unknown) => T,
   options: LoadConfigOptions = {},
 ): Extract<T, { ok: true }> => {
-  const parsed = parse(loadConfig(path, z.unknown(), options).config);
+  const { config, lineOf } = loadConfig(path, z.unknown(), options);
+  const parsed = parse(config);
   if (parsed.ok) return parsed as Extract<T, { ok: true }>;
-  const lines = parsed.faults.map((fault) => `${path}: ${fault.path === '' ? '' : `${fault.path}: `}${fault.message}`);
-  throw new ZtnaError('config_invalid', lines.join('\n'));
+  const faults = parsed.faults.map(({ path: keyPath, message: problem }) => ({ line: lineOf(keyPath), keyPath, problem })).sort((a, b) => a.line - b.line);
+  throw new ZtnaError('config_invalid', faults.map((fault) => formatFault(path, fault)).join('\n'));
 };

@@ -34,11 +34,10 @@ const describeIssue = (issue: Issue, prefix: KeyPath, schema: z.ZodType, source:
   return [fault(path, `${describeValue(valueAt(source.data, path), path)}; ${required}`, source)];
 };
 
-const fault = (path: KeyPath, problem: string, source: YamlSource): ConfigFault => ({
-  line: source.lineOf(path),
-  keyPath: formatKeyPath(path),
-  problem,
-});
+const fault = (path: KeyPath, problem: string, source: YamlSource): ConfigFault => {
+  const keyPath = formatKeyPath(path);
+  return { line: source.lineOf(keyPath), keyPath, problem };
+};
 
 const describeValue = (value: unknown, path: KeyPath): string => {
   if (value === undefined) return 'is missing';
@@ -59,7 +58,7 @@ const closestBranch = (branches: readonly (readonly Issue[])[]): readonly Issue[
 };
 
 /** `must …`: what would have been accepted. */
-const requirement = (issue: Issue): string => {
+export const requirement = (issue: Issue): string => {
   if (issue.message.startsWith('must ')) return issue.message;
   switch (issue.code) {
     case 'invalid_type':

@@ -16,8 +16,8 @@ export interface YamlSource {
   /** Plain data; undefined when the text is too broken to be judged by a schema. */
   readonly data: unknown;
   readonly faults: ConfigFault[];
-  /** The line, from 1, of the key at `path`, or of the nearest thing around it that exists. */
-  lineOf(path: KeyPath): number;
+  /** The line, from 1, of the key at `path` (as `formatKeyPath` writes it), or of the nearest thing around it that exists. */
+  readonly lineOf: (path: string) => number;
 }
 
 /** Reads YAML text. Never throws: whatever is wrong with it is in `faults`. */
@@ -49,8 +49,8 @@ export const readYaml = (text: string): YamlSource => {
     data: isPlain ? (document.toJS({ maxAliasCount: 0 }) as unknown) : undefined,
     faults,
     lineOf: (path) => {
-      for (let length = path.length; length > 0; length--) {
-        const line = lineByPath.get(pathKey(path.slice(0, length)));
+      for (let around = path; around !== ''; around = enclosing(around)) {
+        const line = lineByPath.get(around);
         if (line !== undefined) return line;
       }
       return 1;
@@ -77,11 +77,12 @@ const findTooDeep = (tokens: readonly CST.Token[]): number | undefined => {
 interface Inspection {
   /** False with an alias, where data can't be built, or a standard tag, which would put buffers, sets or dates into it (`!!binary`). */
   readonly isPlain: boolean;
-  /** By `pathKey`; of duplicate keys the last, whose value counts. */
+  /** By `formatKeyPath`; of duplicate keys the last, whose value counts. */
   readonly lineByPath: ReadonlyMap<string, number>;
 }
 
-const pathKey = (path: KeyPath): string => JSON.stringify(path.map(String));
+/** Without its last part: `a.b[0]` → `a.b` → `a` → nothing. */
+const enclosing = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('.'), path.lastIndexOf('[')));
 
 /** Notes every key's line, and adds the faults that the composer lets pass and we do not. */
 const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => number, faults: ConfigFault[]): Inspection => {
@@ -101,7 +102,7 @@ const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => num
       else firstLine.set(key, startOf(pair.key));
       // A record schema drops this key silently; every other key is the schema's to judge.
       if (key === '__proto__') fault(pair.key, where, 'is not a known key');
-      lineByPath.set(pathKey(where), startOf(pair.key));
+      lineByPath.set(formatKeyPath(where), startOf(pair.key));
       visit(pair.value, where);
     }
     map.items = map.items.filter(({ key }) => !isScalar(key) || key.value !== '__proto__');
@@ -121,7 +122,7 @@ const inspectNodes = (document: Document.Parsed, lineAt: (offset: number) => num
       if (isMap(node)) visitKeys(node, path);
       else if (isSeq(node))
         node.items.forEach((item, index) => {
-          lineByPath.set(pathKey([...path, index]), startOf(item));
+          lineByPath.set(formatKeyPath([...path, index]), startOf(item));
           visit(item, [...path, index]);
         });
     }

@@ -5,7 +5,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
-  durationMs, hostPort, identityName, listenAddress, loadConfig, logSection, parseConfig, readYaml, relaysSection, serviceName, tlsSection, ZtnaError, formatFault,
+  durationMs, hostPort, identityName, listenAddress, loadConfig, loadDocument, logSection, parseConfig, parsePolicy, readYaml, relaysSection, serviceName, tlsSection, ZtnaError, formatFault,
 } from '@ztna/protocol';
 
 const NAME_RULE = '1 to 63 of a-z, 0-9 and hyphen, not starting or ending with a hyphen';
@@ -29,10 +29,29 @@ const faults = (text: string, of: z.ZodType = schema): string[] => {
 };
 const anything = z.strictObject({ a: z.unknown().optional(), b: z.unknown().optional() });
 
+const thrownBy = (run: () => unknown): ZtnaError => {
+  try {
+    run();
+  } catch (error) {
+    return error as ZtnaError;
+  }
+  throw new Error('nothing was thrown');
+};
+
+t.test('faults that a parser of ours finds come with their lines, too', (t) => {
+  const path = join(t.testdir({ 'policy.yaml': 'groups:\n  dev: [alice]\nrules:\n  - allow: [alice]\n    services: [web]\n  - allow:\n      - group:ops\n    service: [web]\n' }), 'policy.yaml');
+  t.match(thrownBy(() => loadDocument(path, parsePolicy)), {
+    code: 'config_invalid',
+    message: `${path}:6: rules[1].services: must be a list\n${path}:7: rules[1].allow[0]: there is no group "ops" under groups\n${path}:8: rules[1].service: unknown key`,
+  });
+  t.end();
+});
+
 t.test('loads a file, with its path and directory', (t) => {
   const dir = t.testdir({ 'relay.yaml': `# a comment\n${VALID}relays:\n  - {address: "[::1]:4433", name: relay-1}\nidle: 30s\n` });
   const result = loadConfig(join(dir, 'relay.yaml'), schema);
-  t.same(result, {
+  t.equal(result.lineOf('relays[0].name'), 6);
+  t.match(result, {
     config: {
       listen: { host: '0.0.0.0', port: 4433 },
       tls: { ca: join(dir, 'ca.pem'), certificate: join(dir, 'c.pem'), key: join(dir, 'k.pem') },

@@ -6,6 +6,7 @@
 // Owns syntax and references, and reports every fault at once by key path; files are the config's.
 
 import { z } from 'zod';
+import { requirement } from '../../config/schema-faults.js';
 import { isName, NAME_RULE } from '../../identity.js';
 import { Policy } from './policy.js';
 
@@ -79,7 +80,7 @@ const toFaults = (issue: z.core.$ZodIssue): PolicyFault[] => {
   if (issue.code === 'invalid_key') {
     return [{ path: formatPath(issue.path), message: GROUP_NAME_FAULT }];
   }
-  return [{ path: formatPath(issue.path), message: issue.message }];
+  return [{ path: formatPath(issue.path), message: requirement(issue) }];
 };
 
 const formatPath = (path: readonly PropertyKey[]): string =>

@@ -6,6 +6,7 @@
 // Owns its syntax and the question; acting on it is the machine's review.
 
 import { z } from 'zod';
+import { requirement } from '../../config/schema-faults.js';
 import { isName, ROLES, type Identity } from '../../identity.js';
 import type { PolicyFault } from './policy-parse.js';
 
@@ -73,5 +74,5 @@ const schema = z.strictObject({ serials: z.array(serial).default([]), identities
 export const parseRevocations = (value: unknown): ParseRevocationsResult => {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ok: true, revocations: new Revocations(parsed.data.serials, parsed.data.identities) };
-  return { ok: false, faults: parsed.error.issues.map(({ path, message }) => ({ path: z.core.toDotPath(path), message })) };
+  return { ok: false, faults: parsed.error.issues.map((issue) => ({ path: z.core.toDotPath(issue.path), message: requirement(issue) })) };
 };
