@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import t from 'tap';
-import { Backoff, MIN_BACKOFF_MS } from '@ztna/protocol';
-import { helloAck, linkRig, registerNack } from './client-fixture.js';
+import { Backoff, MIN_BACKOFF_MS, type FailureCode } from '@ztna/protocol';
+import { agentRig, connectorRig, helloAck, linkRig, registerNack } from './client-fixture.js';
 
 const BASE_MS = 250;
 const CAP_MS = 30_000;
@@ -91,3 +91,56 @@ function waitAfter(rig: ReturnType<typeof linkRig>, fail: () => unknown): number
   return rig.clock.now - failedAt;
 }
 
+
+/** The relay has been down for so long that dials are half a minute apart. */
+const longDown = <R extends { timeout(): unknown; lose(code?: FailureCode): unknown }>(rig: R): R => {
+  for (let failures = 0; failures < 10; failures++) {
+    rig.lose('relay_unreachable');
+    rig.timeout();
+  }
+  rig.lose('relay_unreachable');
+  return rig;
+};
+
+t.test('a program that asks has a relay dialed at once that was given up for half a minute', (t) => {
+  const rig = agentRig({ random: () => 0.91, limits: { openTimeoutMs: 200 } });
+  rig.start();
+  longDown(rig);
+  const downAt = rig.clock.now;
+  t.equal(rig.machine.pollTimeout(), downAt + 27_300);
+  rig.clock.advance(10_000);
+  rig.step((agent, now) => agent.openSession('web', now));
+  t.ok(rig.machine.pollTimeout()! <= rig.clock.now, 'due already');
+  t.match(rig.step((agent, now) => agent.handleTimeout(now)), [{ kind: 'dial' }]);
+  t.equal(rig.machine.state, 'dialing');
+  rig.lose('relay_unreachable');
+  const lostAt = rig.clock.now;
+  t.match(rig.timeout(), [{ kind: 'sessionFailed' }]);
+  t.equal(rig.machine.pollTimeout(), lostAt + 27_300, 'nobody waits any more');
+  rig.step((agent, now) => agent.openSession('web', now));
+  t.equal(rig.machine.pollTimeout(), lostAt + 301, 'and again within a second');
+  t.end();
+});
+
+t.test('a relay that refuses is not asked more often because somebody waits', (t) => {
+  const rig = agentRig({ random: () => 0.91, limits: { openTimeoutMs: 600_000 } });
+  rig.start();
+  rig.step((agent, now) => agent.openSession('web', now));
+  const delays: number[] = [];
+  for (let n = 0; n < 12; n++) {
+    rig.establish();
+    rig.receive(helloAck(), registerNack('token_unknown_key'));
+    delays.push(rig.machine.pollTimeout()! - rig.clock.now);
+    rig.timeout();
+  }
+  t.equal(delays.at(-1), 27_300);
+  t.end();
+});
+
+t.test('a connector, which cannot know who waits for it, never waits for more than 10 s', (t) => {
+  const rig = connectorRig({ random: () => 0.91 });
+  rig.start();
+  longDown(rig);
+  t.equal(rig.machine.pollTimeout(), rig.clock.now + 9_100);
+  t.end();
+});

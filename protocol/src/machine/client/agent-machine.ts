@@ -164,6 +164,10 @@ export class AgentMachine extends ClientMachine<AgentSessionCommand> {
     return this.#requests.size === 0 && !this.isBusy(link);
   }
 
+  protected override isAwaited(): boolean {
+    return this.#requests.size > 0;
+  }
+
   protected override onMessage(link: Link<AgentSessionCommand>, message: ControlMessage, now: number): boolean {
     switch (message.type) {
       case 'opened':

@@ -16,6 +16,10 @@ export interface LinkLimits {
   readonly idLifeMs: number;
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
+  /** The same of a connector. */
+  readonly connectorBackoffCapMs: number;
+  /** No delay is longer while somebody waits for the connection. */
+  readonly awaitedBackoffCapMs: number;
   /** A connection that was ready this long starts the backoff anew when it ends. */
   readonly backoffResetMs: number;
   /** Over which the clients of a relay that drains spread their dials to the next; less when its deadline is near. */
@@ -42,6 +46,10 @@ export const DEFAULT_LINK_LIMITS: LinkLimits = {
   backoffBaseMs: 250,
   // 250 · 2⁷ ms = 32 s: from the eighth failure on, one dial per 15 s on average and client.
   backoffCapMs: 30_000,
+  // A connector cannot know that somebody waits for it. 500 of a relay that is down dial it 100 times a second.
+  connectorBackoffCapMs: 10_000,
+  // Within the 15 s that a request waits there are three dials of a relay that is down, and it is asked at once when it is back.
+  awaitedBackoffCapMs: 1_000,
   // One ping interval: a relay that accepts and drops at once never gets to reset the delay.
   backoffResetMs: 10_000,
   // 10 000 clients are 10 handshakes per millisecond of spread at most; nobody waits, the old relay still serves.

@@ -27,6 +27,7 @@ export abstract class ClientMachine<Extra extends Command> {
       handleDown: (link, failure, now) => this.onDown(link, failure, now),
       isBusy: (link) => this.isBusy(link),
       isIdle: (link) => this.isIdle(link),
+      isAwaited: () => this.isAwaited(),
     });
   }
 
@@ -145,6 +146,8 @@ export abstract class ClientMachine<Extra extends Command> {
   protected abstract isBusy(link: Link<Extra>): boolean;
   /** Whether nothing depends on a link just now, so that it may be asked after less often. */
   protected abstract isIdle(link: Link<Extra>): boolean;
+  /** Whether somebody waits for a link to come up. */
+  protected abstract isAwaited(): boolean;
 
   /** What is wrong with an identity the relay vouches for, if anything. */
   protected identityFault(uri: string, role: Role): FailureCode | undefined {

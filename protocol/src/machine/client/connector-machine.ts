@@ -88,6 +88,11 @@ export class ConnectorMachine extends ClientMachine<ConnectorSessionCommand> {
     return false;
   }
 
+  /** It cannot know: its delays are short for that. */
+  protected override isAwaited(): boolean {
+    return false;
+  }
+
   protected override onMessage(link: ConnectorLink, message: ControlMessage): boolean {
     switch (message.type) {
       case 'incoming':

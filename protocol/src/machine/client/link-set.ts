@@ -34,6 +34,7 @@ export interface LinkSetUser<Extra extends Command> {
   /** Whether sessions are left on a link that departs. */
   isBusy(link: Link<Extra>): boolean;
   isIdle(link: Link<Extra>): boolean;
+  isAwaited(): boolean;
 }
 
 export class LinkSet<Extra extends Command> {
@@ -133,6 +134,7 @@ export class LinkSet<Extra extends Command> {
         handleMessage: (message, now) => user.handleMessage(link, message, now),
         handleDown: (failure, now) => this.#handleDown(link, failure, now),
         isIdle: () => user.isIdle(link),
+        isAwaited: () => user.isAwaited(),
       },
       {
         id: this.#nextId++,

@@ -17,6 +17,8 @@ export interface LinkUser {
   handleMessage(message: ControlMessage, now: number): boolean;
   /** Whether nothing depends on the connection just now. Asked at any time, and often. */
   isIdle(): boolean;
+  /** Whether somebody waits for the connection to come. Asked at any time while it is down. */
+  isAwaited(): boolean;
 }
 
 /** A link on its own: registers, stays up, and takes no session messages. */
@@ -27,4 +29,5 @@ export const NO_USER: LinkUser = {
   handleDown: () => undefined,
   handleMessage: () => false,
   isIdle: () => false,
+  isAwaited: () => false,
 };

@@ -11,7 +11,7 @@
 import { formatIdentity } from '../../identity.js';
 import { failureMeaning, type FailureCode } from '../../failure-codes.js';
 import { PROTOCOL_VERSION, type ControlMessage, type ControlMessageOf, type WorkerPlace } from '../../wire/control-messages.js';
-import { Backoff } from './backoff.js';
+import { Backoff, MIN_BACKOFF_MS } from './backoff.js';
 import { leftEvent, linkDownEvent, type LinkDownEvent } from './client-events.js';
 import { DEFAULT_LINK_LIMITS, resolveLimits, type LinkLimits } from './client-limits.js';
 import type { Command, CommandQueue } from './command-queue.js';
@@ -36,6 +36,8 @@ export class Link<Extra extends Command = never> {
   readonly #place: LinkPlace<LinkCommand | Extra>;
   readonly #commands: CommandQueue<LinkCommand | Extra>;
   #state: LinkState = 'idle';
+  /** When to dial instead of at `#deadline`, if somebody waits. */
+  #awaitedDeadline: number | undefined;
   /** Index of the relay in use, or of the next one to dial. */
   #relay: number;
   #departing = false;
@@ -60,7 +62,8 @@ export class Link<Extra extends Command = never> {
     this.#commands = place.commands;
     this.#relay = place.relay;
     this.#limits = resolveLimits(DEFAULT_LINK_LIMITS, init.limits);
-    const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#limits;
+    const { backoffBaseMs: baseMs, backoffCapMs, connectorBackoffCapMs } = this.#limits;
+    const capMs = init.role === 'connector' ? connectorBackoffCapMs : backoffCapMs;
     this.#backoff = new Backoff({ random: init.random, baseMs, capMs });
     this.report = new LinkReporter((event) => this.#commands.push({ kind: 'event', event }), () => this.relay);
   }
@@ -196,7 +199,7 @@ export class Link<Extra extends Command = never> {
 
   /** When `handleTimeout` is due, on the clock of `now`. */
   pollTimeout(): number | undefined {
-    if (!this.#keepalive) return this.#deadline;
+    if (!this.#keepalive) return this.#ownDeadline();
     return Math.min(this.#keepalive.pollTimeout(this.#user.isIdle()), this.#departureDeadline());
   }
 
@@ -204,7 +207,8 @@ export class Link<Extra extends Command = never> {
   handleTimeout(now: number): void {
     if (now >= this.#departureDeadline()) return this.#giveUp('draining', 'its deadline has passed', now);
     if (this.#keepalive) return this.#handleKeepalive(this.#keepalive, now);
-    if (this.#deadline === undefined || now < this.#deadline) return;
+    const deadline = this.#ownDeadline();
+    if (deadline === undefined || now < deadline) return;
     if (this.#state === 'waiting') return this.#dial(now);
     const { dialTimeoutMs, registerTimeoutMs } = this.#limits;
     if (this.#state === 'dialing') return this.#giveUp('relay_unreachable', `${describeSilence(describeRelay(this.relay), this.#answered)} within ${dialTimeoutMs} ms`, now);
@@ -260,6 +264,11 @@ export class Link<Extra extends Command = never> {
     if (this.#state === 'ready') this.#user.handleDrain(now);
   }
 
+  /** Of the state it is in. After a relay was lost, earlier while somebody waits; one that refuses us is not asked more often for that. */
+  #ownDeadline(): number | undefined {
+    return this.#awaitedDeadline !== undefined && this.#user.isAwaited() ? this.#awaitedDeadline : this.#deadline;
+  }
+
   #departureDeadline(): number {
     return this.#departing && this.connected ? (this.#drainDeadline ?? Infinity) : Infinity;
   }
@@ -273,6 +282,7 @@ export class Link<Extra extends Command = never> {
 
   #dial(now: number): void {
     this.#state = 'dialing';
+    this.#awaitedDeadline = undefined;
     this.#answered = false;
     this.#deadline = now + this.#limits.dialTimeoutMs;
     this.#worker = undefined;
@@ -305,6 +315,8 @@ export class Link<Extra extends Command = never> {
     this.#lastFailure = failure;
     if (!this.#lostOneOfSeveral(failure)) this.#relay = this.#place.nextRelay(this.#relay);
     this.#leaveConnection('waiting', now + retryInMs);
+    // Of the same draw, so that those who wait do not dial in step either.
+    if (!failure.refusal && code !== 'registration_replaced') this.#awaitedDeadline = now + Math.min(retryInMs, MIN_BACKOFF_MS + (retryInMs % this.#limits.awaitedBackoffCapMs));
     this.#user.handleDown(failure, now);
   }
 
@@ -327,6 +339,7 @@ export class Link<Extra extends Command = never> {
   #leaveConnection(state: 'waiting' | 'stopped', deadline: number | undefined): void {
     this.#state = state;
     this.#deadline = deadline;
+    this.#awaitedDeadline = undefined;
     this.#greeted = false;
     this.#readySince = undefined;
     this.#keepalive = undefined;
