@@ -32,6 +32,6 @@ export const target: FuzzTarget = {
       ensure(result.faults.length > 0, 'a refusal without a fault');
       ensure(result.faults.every(({ line, problem }) => Number.isInteger(line) && line >= 1 && problem !== ''), 'a fault without a line or a word');
     }
-    return results;
+    return results.map((result) => (result.ok ? result.config : result.faults));
   },
 };
