@@ -38,6 +38,8 @@ export const foreignFile = (path: string): string | undefined => {
     // A machine that lost power may leave a file of zeros.
     const isOurs = head.subarray(0, length).every((byte) => byte === 0) || head.toString('latin1') === JOURNAL_HEADER;
     return isOurs ? undefined : describeForeign(path, 'is no relay journal');
+  } catch (error) {
+    return (error as Error).message;
   } finally {
     closeSync(descriptor);
   }

@@ -171,6 +171,20 @@ void t.test('a file that is named for the first time and not there yet is waited
   await relay.waitFor('reloaded');
 });
 
+void t.test('a deny list that is named for the first time is watched while another file is at fault', async (t) => {
+  const { lab, relay, alice } = await setUp(t);
+  const hers = await openFlow(t, alice);
+  lab.write('policy.yaml', 'rules: [\n');
+  await relay.waitFor('reload_refused');
+  relay.forgetEvents();
+  lab.write('denied-now.yaml', 'identities: []\n');
+  lab.write('relay-1.yaml', lab.read('relay-1.yaml').replace('deny.yaml', 'denied-now.yaml'));
+  await relay.waitFor('reload_refused');
+  lab.write('denied-now.yaml', 'identities: [agent/alice]\n');
+  const took = await timeToEnd(hers);
+  t.ok(took < REVOCATION_BOUND_MS, `her flow ended after ${took.toFixed(0)} ms`);
+});
+
 void t.test('a file that is empty, as it is for a moment while it is rewritten, revokes nothing', async (t) => {
   const { lab, relay, alice } = await setUp(t);
   const hers = await openFlow(t, alice);

@@ -4,9 +4,10 @@
 import { X509Certificate } from 'node:crypto';
 import { quoteText } from '../log/escape-text.js';
 
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
-/** Of what is left without the blocks: the beginning of one, or its end, that TLS would stumble over or, worse, leave out. RFC 7468 §2 allows other text. */
-const CUT_BLOCK = /^[ \t]*-----|-----(BEGIN|END) |^-{1,4}$(?![^])/m;
+/** As TLS reads them: both boundaries have a line to themselves. */
+const PEM_BLOCK = /^-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\r?\n[^-]*^-----END \1-----[ \t]*\r?$/gm;
+/** Of what is left without the blocks: a boundary, whole or, at the end of the file, cut off. TLS would stumble over it or, worse, leave the block out. RFC 7468 §2 allows other text. */
+const LOOSE_BOUNDARY = /-----(?:BEGIN|END)|(?:^|\n)(?:-{1,5}|-----B|-----BE|-----BEG|-----BEGI)$/;
 /** Leaf, two intermediates and room; also the bound on the walk. */
 const MAX_CERTIFICATES = 16;
 
@@ -16,7 +17,7 @@ export const parsePemCertificates = (pem: Buffer): X509Certificate[] | string =>
   const blocks = [...text.matchAll(PEM_BLOCK)];
   if (blocks.some(([, label]) => label!.endsWith('PRIVATE KEY')))
     return 'holds a private key; keep it in a file of its own that nobody else can read';
-  if (CUT_BLOCK.test(text.replace(PEM_BLOCK, ''))) return 'holds a PEM block that is cut off or damaged: each must run from its -----BEGIN line to its -----END line';
+  if (LOOSE_BOUNDARY.test(text.replace(PEM_BLOCK, ''))) return 'holds a PEM block that is cut off or damaged: each must run from its -----BEGIN line to its -----END line, with nothing else in these';
   const certificates = blocks.filter(([, label]) => label === 'CERTIFICATE');
   if (certificates.length === 0) return 'holds no PEM certificate (-----BEGIN CERTIFICATE-----)';
   if (certificates.length > MAX_CERTIFICATES) return `holds more than ${MAX_CERTIFICATES} certificates`;

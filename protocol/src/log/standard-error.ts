@@ -67,6 +67,7 @@ export class StandardError {
   /** For the end of the process: waits a little for a reader that is slow, and no longer for one that is stopped. */
   finish(): void {
     clearTimeout(this.#retry);
+    this.#retry = undefined;
     const looks = EXIT_PATIENCE_MS / EXIT_RETRY_MS;
     for (let look = 0; look < looks && !this.#writeHeld(); look++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EXIT_RETRY_MS);
     if (this.#held.length === 0) this.#report();

@@ -96,28 +96,43 @@ export class LiveReload<S extends ReloadableSettings> {
     const hadFailed = this.#retry !== undefined;
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    const result = this.#load();
-    if (result.ok) return this.#apply(result.settings, trigger, changedAt);
-    this.#applyUrgent(trigger, changedAt);
-    if (trigger === 'SIGHUP') return this.#refuse(result.error, trigger);
+    const fault = this.#takeOver(trigger, changedAt);
+    if (!fault) return;
+    if (trigger === 'SIGHUP') return this.#refuse(fault.error, trigger);
     // A set that is written file by file over a longer time is reported at each step from the second on.
-    if (hadFailed) this.#refuse(result.error, trigger);
+    if (hadFailed) this.#refuse(fault.error, trigger);
     else this.#retry = setTimeout(() => this.#lookAgain(trigger, changedAt), HALF_WRITTEN_MS).unref();
   }
 
   #lookAgain(trigger: Trigger, changedAt: number): void {
     this.#retry = undefined;
-    const result = this.#load();
-    if (result.ok) this.#apply(result.settings, trigger, changedAt);
-    else this.#refuse(result.error, trigger);
+    const fault = this.#takeOver(trigger, changedAt);
+    if (fault) this.#refuse(fault.error, trigger);
   }
 
   readonly #onHangup = (): void => this.reload('SIGHUP');
 
-  #applyUrgent(trigger: Trigger, changedAt: number): void {
+  /** The set as it is now, or what is urgent of it. @returns what is wrong with it, if anything */
+  #takeOver(trigger: Trigger, changedAt: number): { readonly error: unknown } | undefined {
+    const files = new Set(this.#settings.files);
+    try {
+      const settings = notingReads(files, this.#init.load);
+      this.#assertSameIdentity(settings);
+      this.#apply(settings, trigger, changedAt);
+      return undefined;
+    } catch (error) {
+      // It may also have loaded and still not do: what is in force stays, and the process with it.
+      this.#applyUrgent(files, trigger, changedAt);
+      // A file that is named for the first time, and is at fault or missing, is waited for as well.
+      this.#watched.setPaths([...files]);
+      return { error };
+    }
+  }
+
+  #applyUrgent(files: Set<string>, trigger: Trigger, changedAt: number): void {
     const { loadUrgent, apply, log } = this.#init;
     try {
-      const settings = loadUrgent?.(this.#settings);
+      const settings = notingReads(files, () => loadUrgent?.(this.#settings));
       if (!settings) return;
       const outcome = apply(settings, changedAt);
       this.#settings = settings;
@@ -127,28 +142,9 @@ export class LiveReload<S extends ReloadableSettings> {
     }
   }
 
-  #load(): { readonly ok: true; readonly settings: S } | { readonly ok: false; readonly error: unknown } {
-    const files = new Set(this.#settings.files);
-    try {
-      const settings = notingReads(files, this.#init.load);
-      this.#assertSameIdentity(settings);
-      return { ok: true, settings };
-    } catch (error) {
-      // A file that is named for the first time, and is at fault or missing, is waited for as well.
-      this.#watched.setPaths([...files]);
-      return { ok: false, error };
-    }
-  }
-
   #apply(settings: S, trigger: Trigger, changedAt: number): void {
     const { apply, needsRestart, log } = this.#init;
-    let outcome: Readonly<Record<string, unknown>>;
-    try {
-      outcome = apply(settings, changedAt);
-    } catch (error) {
-      // It loaded and still does not do: what is in force stays, and the process with it.
-      return this.#refuse(error, trigger);
-    }
+    const outcome = apply(settings, changedAt);
     for (const changed of needsRestart(this.#settings, settings)) log.warn('restart_needed', { changed });
     this.applied += 1;
     this.outdated = false;

@@ -139,7 +139,9 @@ t.test('TLS material', { skip: skipWithoutOpenssl() }, (t) => {
       if ((typeof parsed === 'string' ? 0 : parsed.length) !== whole) t.fail(`cut after ${length} bytes: ${String(parsed)}`);
     }
     const damaged = one.replace(/(?<=\n.{10})[A-Za-z]/, '-');
-    t.match(parsePemCertificates(Buffer.from(`${one}\n${damaged}\n`)), /cut off or damaged/);
+    for (const text of [`${one}\n${damaged}\n`, one + one, `${one} and more\n`, `\ufeff${one}\n`, ` ${one}\n`, `ours: ${one}\n`])
+      t.match(parsePemCertificates(Buffer.from(text)), /cut off or damaged/);
+    for (const text of [`--------\n${one}\n--------\n`, `${one.replaceAll('\n', '\r\n')}\r\n`, `${one}\n-- the end --\n`]) t.equal(parsePemCertificates(Buffer.from(text)).length, 1);
     t.end();
   });
 

@@ -82,6 +82,8 @@ t.test('a process that exits waits for a slow reader, but not for one that is st
   stream.finish();
   t.equal(room.text, 'last\n');
   t.strictSame(reports, [1], 'what is lost is told at the latest then');
+  stream.write('and after\n');
+  t.match(room.text, /and after\n$/);
   t.end();
 });
 

@@ -6,6 +6,7 @@
 // Owns syntax and references, and reports every fault at once by key path; files are the config's.
 
 import { z } from 'zod';
+import { formatKeyPath } from '../../config/config-fault.js';
 import { requirement } from '../../config/schema-faults.js';
 import { isName, NAME_RULE } from '../../identity.js';
 import { Policy } from './policy.js';
@@ -75,18 +76,12 @@ const faultsOf = (error: z.ZodError | undefined): PolicyFault[] => (error?.issue
 
 const toFaults = (issue: z.core.$ZodIssue): PolicyFault[] => {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: formatPath([...issue.path, key]), message: 'unknown key' }));
+    return issue.keys.map((key) => ({ path: formatKeyPath([...issue.path, key]), message: 'unknown key' }));
   }
   if (issue.code === 'invalid_key') {
-    return [{ path: formatPath(issue.path), message: GROUP_NAME_FAULT }];
+    return [{ path: formatKeyPath(issue.path), message: GROUP_NAME_FAULT }];
   }
-  return [{ path: formatPath(issue.path), message: requirement(issue) }];
+  return [{ path: formatKeyPath(issue.path), message: requirement(issue) }];
 };
-
-const formatPath = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>((text, key) => {
-    if (typeof key === 'number') return `${text}[${key}]`;
-    return text === '' ? String(key) : `${text}.${String(key)}`;
-  }, '');
 
 const quote = (value: unknown): string => JSON.stringify(value);
