@@ -2,6 +2,7 @@
 // the peer hears of it, and both sides get the stream's place back.
 
 import t, { type Test } from 'tap';
+import { MAX_FLOWS_PER_AGENT } from '@ztna/app-connector';
 import { encodeAbortNote, failureNumber, INNER_PROFILE, OUTER_PROFILE, STREAM_GONE, type EndpointConnection, type QuicStream } from '@ztna/protocol';
 import { eventually } from './eventually.js';
 import { createInnerPair, type InnerPair } from './pair.js';
@@ -10,8 +11,6 @@ import { StreamCollector } from './recorder.js';
 
 const WINDOW = 2 * 1024 * 1024;
 const STREAMS = INNER_PROFILE.maxStreams;
-/** An agent's flows at a connector (app-connector/src/flow-quota.ts). */
-const FLOWS = 1024;
 
 interface End {
   readonly connection: EndpointConnection;
@@ -178,7 +177,7 @@ for (const aborter of ['agent', 'connector'] as const)
     t.ok(heard.every(({ resetCode }) => resetCode === 'backend_timeout'));
     pair.onFarStream = undefined;
     // Not all of them: credit may have been lost with the last packets (lost-credit.test.ts).
-    t.equal(await placesOf(pair, FLOWS), FLOWS);
+    t.equal(await placesOf(pair, MAX_FLOWS_PER_AGENT), MAX_FLOWS_PER_AGENT);
   });
 
 /** Notes that no agent writes, and what comes of them. */

@@ -2,14 +2,13 @@
 // that ends, and until then the peer may open fewer than it is allowed.
 
 import t from 'tap';
+import { MAX_FLOWS_PER_AGENT } from '@ztna/app-connector';
 import { INNER_PROFILE, type QuicStream } from '@ztna/protocol';
 import { eventually } from './eventually.js';
 import { createInnerPair } from './pair.js';
 import { StreamCollector } from './recorder.js';
 
 const PLACES = INNER_PROFILE.maxStreams;
-/** An agent's flows at a connector (app-connector/src/flow-quota.ts). */
-const FLOWS = 1024;
 /** So few that one packet ends them all: nothing may keep a second one back while no acknowledgement comes. */
 const LOST = 100;
 
@@ -40,9 +39,9 @@ void t.test('an agent that never hears that its flows are over at the connector 
 
   const openAll = async (): Promise<Flow[]> => {
     far.length = 0;
-    const near = open(FLOWS);
-    t.equal(near.length, FLOWS);
-    await eventually(() => far.length === FLOWS && far.every(({ heard }) => heard.length === 1));
+    const near = open(MAX_FLOWS_PER_AGENT);
+    t.equal(near.length, MAX_FLOWS_PER_AGENT);
+    await eventually(() => far.length === MAX_FLOWS_PER_AGENT && far.every(({ heard }) => heard.length === 1));
     return near;
   };
   const answerAll = async (near: Flow[]): Promise<void> => {
@@ -72,5 +71,5 @@ void t.test('an agent that never hears that its flows are over at the connector 
   const again = await openAll();
   again[0]!.stream.finish();
   far[0]!.stream.finish();
-  await eventually(() => agent.quic.streamsLeft() === PLACES - (FLOWS - 1));
+  await eventually(() => agent.quic.streamsLeft() === PLACES - (MAX_FLOWS_PER_AGENT - 1));
 });

@@ -12,7 +12,7 @@ import type { ManagedProcess } from '../harness/managed-process.js';
 import { waitForCount } from '../harness/overlay.js';
 import { startEchoBackend } from '../harness/tcp.js';
 
-// Eleven overlays, one after the other.
+// A dozen overlays, one after the other.
 t.setTimeout(120_000);
 
 const REVOCATION_BOUND_MS = 1000;

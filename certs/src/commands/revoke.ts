@@ -27,9 +27,10 @@ export const registerRevoke = (program: Command): void => {
 };
 
 const runRevoke = (what: string, { dir, denyList, force }: RevokeOptions): void => {
-  const denied = parseDenied(what);
-  refuseRelay(identityOf(denied, what, dir));
+  const { denied, identity } = parseDenied(what);
+  refuseRelay(identity);
   const matching = force ? knownOrNone(dir, denied) : findIssued(dir, denied, what);
+  refuseRelay(matching[0]?.identity);
   const added = addToDenyList(denyList, denied);
   const subject = 'serial' in denied ? `certificate ${denied.serial}${matching[0] ? ` (${matching[0].identity})` : ''}` : `identity ${denied.identity}`;
   print([added ? `revoked ${subject} in ${denyList}` : `${subject} is in ${denyList} already`, ...consequences(denied, matching, denyList)].join('\n'));
@@ -45,15 +46,6 @@ const refuseRelay = (identity: string | undefined): void => {
   );
 };
 
-/** As the certificate says, or else the record. */
-const identityOf = (denied: Denied, what: string, dir: string): string | undefined => {
-  if ('identity' in denied) return denied.identity;
-  if (isCertificateFile(what)) return parseCertificates(readTextFile(what).text, what)[0].uris[0];
-  return knownOrNone(dir, denied)[0]?.identity;
-};
-
-const isCertificateFile = (what: string): boolean => /\.(crt|pem|old)$/.test(what);
-
 const consequences = (denied: Denied, matching: readonly IssuedRecord[], denyList: string): string[] => {
   const live = matching.filter(({ notAfter }) => Date.parse(notAfter) > Date.now());
   const whom = 'serial' in denied ? 'its connections, sessions and flows' : `the connections, sessions and flows of every certificate of that name${matching.length > 0 ? ` (${live.length} recorded and still valid)` : ''}`;
@@ -66,16 +58,19 @@ const consequences = (denied: Denied, matching: readonly IssuedRecord[], denyLis
   ];
 };
 
-/** @throws ZtnaError `usage` */
-const parseDenied = (what: string): Denied => {
-  if (isCertificateFile(what)) return { serial: parseCertificates(readTextFile(what).text, what)[0].serial };
+/** `identity` as far as `what` itself tells. @throws ZtnaError `usage` */
+const parseDenied = (what: string): { readonly denied: Denied; readonly identity?: string | undefined } => {
+  if (/\.(crt|pem|old)$/.test(what)) {
+    const [{ serial, uris }] = parseCertificates(readTextFile(what).text, what);
+    return { denied: { serial }, identity: uris[0] };
+  }
   const short = /^spiffe:\/\/[^/]+\/(.+)$/.exec(what)?.[1] ?? what;
   if (short.includes('/')) {
-    if (parseIdentity(`spiffe://x/${short}`)) return { identity: short };
+    if (parseIdentity(`spiffe://x/${short}`)) return { denied: { identity: short }, identity: short };
     throw new ZtnaError('usage', `${JSON.stringify(what)} is no identity; write <role>/<name> with role agent or connector, such as agent/alice`);
   }
   const serial = parseSerial(what);
-  if (serial !== undefined) return { serial };
+  if (serial !== undefined) return { denied: { serial } };
   throw new ZtnaError('usage', `${JSON.stringify(what)} is neither a serial number in hexadecimal, nor an identity such as agent/alice, nor a file NAME.crt`);
 };
 

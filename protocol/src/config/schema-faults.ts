@@ -57,8 +57,14 @@ const closestBranch = (branches: readonly (readonly Issue[])[]): readonly Issue[
   return inside.sort((a, b) => a.length - b.length)[0];
 };
 
+/** An issue as the parser of a document reports it (load-document.ts): each unknown key is a fault of its own. */
+export const documentFaults = (issue: Issue): { readonly path: string; readonly message: string }[] =>
+  issue.code === 'unrecognized_keys'
+    ? issue.keys.map((key) => ({ path: formatKeyPath([...issue.path, key]), message: 'unknown key' }))
+    : [{ path: formatKeyPath(issue.path), message: requirement(issue) }];
+
 /** `must …`: what would have been accepted. */
-export const requirement = (issue: Issue): string => {
+const requirement = (issue: Issue): string => {
   if (issue.message.startsWith('must ')) return issue.message;
   switch (issue.code) {
     case 'invalid_type':

@@ -101,8 +101,6 @@ export class EndpointConnection implements TimerEntry, StreamsHost, PathHost {
   /** At a server that can take back its connections after a restart. */
   family: ConnectionFamily | undefined;
 
-  readonly #tellMove = (before: SocketAddress): void => this.#handler.onMigrated?.(this, before);
-
   constructor(quic: QuicConnection, isServer: boolean, path: PathInfo, owner: ConnectionOwner, handler: ConnectionHandler) {
     this.quic = quic;
     this.isServer = isServer;
@@ -220,6 +218,10 @@ export class EndpointConnection implements TimerEntry, StreamsHost, PathHost {
     this.#handler.onStream?.(this, stream);
   }
 
+  noticeMoved(before: SocketAddress): void {
+    this.#handler.onMigrated?.(this, before);
+  }
+
   /** For the endpoint: the connection is in its table. */
   start(): void {
     this.#handler.onStart?.(this);
@@ -288,7 +290,7 @@ export class EndpointConnection implements TimerEntry, StreamsHost, PathHost {
     if (this.isLive) this.#deliverDatagrams();
     if (this.isLive && quic.isReadable()) this.#deliverReadable();
     if (this.isLive) this.#streams.deliverWritable();
-    if (this.isLive) this.peer.deliverMoves(this.#tellMove);
+    if (this.isLive) this.peer.deliverMoves();
     this.#streams.settleAcknowledged();
     if (!this.#ended) this.#handler.onDelivered?.(this);
   }

@@ -18,6 +18,8 @@ export interface PathHost {
   markDirty(): void;
   /** Feeds QUIC a packet that was kept back. */
   receive(packet: Buffer, path: PathInfo): void;
+  /** The peer is elsewhere than `before` now. */
+  noticeMoved(before: SocketAddress): void;
 }
 
 export class PeerPath {
@@ -110,12 +112,12 @@ export class PeerPath {
     return isRenewed;
   }
 
-  /** What has changed since it was last asked, for `tell` to hear of with the address before. Two moves at most: ours and QUIC's. */
-  deliverMoves(tell: (before: SocketAddress) => void): void {
+  /** Tells the host what has changed since this was last asked. Two moves at most: ours and QUIC's. */
+  deliverMoves(): void {
     const before = this.#movedFrom;
     if (before) {
       this.#movedFrom = undefined;
-      if (!isSameAddress(before, this.address)) tell(before);
+      if (!isSameAddress(before, this.address)) this.#host.noticeMoved(before);
     }
     if (!this.sawOther) return;
     const from = this.#host.quic.pollPeerMigrated();
@@ -123,7 +125,7 @@ export class PeerPath {
     if (!from || isSameAddress(from, this.path.from)) return;
     const left = this.path;
     this.#follow(from);
-    tell(left.from);
+    this.#host.noticeMoved(left.from);
   }
 
   /** The connection is gone. */

@@ -50,8 +50,9 @@ t.test('faults that a parser of ours finds come with their lines, too', (t) => {
 t.test('loads a file, with its path and directory', (t) => {
   const dir = t.testdir({ 'relay.yaml': `# a comment\n${VALID}relays:\n  - {address: "[::1]:4433", name: relay-1}\nidle: 30s\n` });
   const result = loadConfig(join(dir, 'relay.yaml'), schema);
-  t.equal(result.lineOf('relays[0].name'), 6);
-  t.match(result, {
+  const { lineOf, ...loaded } = result;
+  t.equal(lineOf('relays[0].name'), 6);
+  t.same(loaded, {
     config: {
       listen: { host: '0.0.0.0', port: 4433 },
       tls: { ca: join(dir, 'ca.pem'), certificate: join(dir, 'c.pem'), key: join(dir, 'k.pem') },

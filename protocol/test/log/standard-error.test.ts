@@ -87,12 +87,16 @@ t.test('a process that exits waits for a slow reader, but not for one that is st
   t.end();
 });
 
+const PROTOCOL = import.meta.resolve('@ztna/protocol');
+
 const programOf = (body: string): string =>
-  `import { createLogger } from ${JSON.stringify(import.meta.resolve('@ztna/protocol'))}; const log = createLogger({ name: 'test' });${body}`;
+  `import { createLogger } from ${JSON.stringify(PROTOCOL)}; import { loadKoffi } from ${JSON.stringify(new URL('native/koffi.js', PROTOCOL).href)}; const log = createLogger({ name: 'test' });${body}`;
 
 /** Logs far more than anybody takes, says on standard output that it is through, and stays until standard input ends. */
 const FLOOD = `
-await new Promise((done) => setTimeout(done, 200));
+// The logger asked for it first, so a socket is written to through it from here on.
+await loadKoffi();
+await new Promise(setImmediate);
 for (let i = 0; i < ${LINES}; i++) log.fatal('flood', { i, text: 'x'.repeat(150) });
 console.log(JSON.stringify({ lost: log.lost, rss: process.memoryUsage.rss() }));
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -7,7 +7,7 @@
 
 import { z } from 'zod';
 import { formatKeyPath } from '../../config/config-fault.js';
-import { requirement } from '../../config/schema-faults.js';
+import { documentFaults } from '../../config/schema-faults.js';
 import { isName, NAME_RULE } from '../../identity.js';
 import { Policy } from './policy.js';
 
@@ -74,14 +74,7 @@ const groupNames = (value: unknown): ReadonlySet<string> => {
 
 const faultsOf = (error: z.ZodError | undefined): PolicyFault[] => (error?.issues ?? []).flatMap(toFaults);
 
-const toFaults = (issue: z.core.$ZodIssue): PolicyFault[] => {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: formatKeyPath([...issue.path, key]), message: 'unknown key' }));
-  }
-  if (issue.code === 'invalid_key') {
-    return [{ path: formatKeyPath(issue.path), message: GROUP_NAME_FAULT }];
-  }
-  return [{ path: formatKeyPath(issue.path), message: requirement(issue) }];
-};
+const toFaults = (issue: z.core.$ZodIssue): PolicyFault[] =>
+  issue.code === 'invalid_key' ? [{ path: formatKeyPath(issue.path), message: GROUP_NAME_FAULT }] : documentFaults(issue);
 
 const quote = (value: unknown): string => JSON.stringify(value);

@@ -6,8 +6,7 @@
 // Owns its syntax and the question; acting on it is the machine's review.
 
 import { z } from 'zod';
-import { formatKeyPath } from '../../config/config-fault.js';
-import { requirement } from '../../config/schema-faults.js';
+import { documentFaults } from '../../config/schema-faults.js';
 import { isName, ROLES, type Identity } from '../../identity.js';
 import type { PolicyFault } from './policy-parse.js';
 
@@ -75,10 +74,5 @@ const schema = z.strictObject({ serials: z.array(serial).default([]), identities
 export const parseRevocations = (value: unknown): ParseRevocationsResult => {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ok: true, revocations: new Revocations(parsed.data.serials, parsed.data.identities) };
-  const faults = parsed.error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({ path: formatKeyPath([...issue.path, key]), message: 'unknown key' }))
-      : [{ path: formatKeyPath(issue.path), message: requirement(issue) }],
-  );
-  return { ok: false, faults };
+  return { ok: false, faults: parsed.error.issues.flatMap(documentFaults) };
 };
